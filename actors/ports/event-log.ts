@@ -1,0 +1,71 @@
+/**
+ * Port to the log of a topic: one totally ordered stream of record batches a partition.
+ *
+ * L1. A reader delivers every sequence from where it was opened, each once, in order; it fails with
+ *     LogGap rather than jump over one.
+ * L2. `append` returns only when the log holds the bytes durably.
+ */
+import { Context, Schema } from "effect";
+import type { Effect, Scope } from "effect";
+
+export interface LogRecord {
+  readonly sequence: number;
+  /** An encoded tidemark.v1.RecordBatch (events) or tidemark.v1.Commit (results). */
+  readonly data: Uint8Array;
+}
+
+export interface LogReader {
+  /**
+   * What has arrived since the last call, at least one record and a bounded number of bytes. Waits
+   * while there is none.
+   */
+  readonly next: Effect.Effect<readonly LogRecord[], LogUnavailable | LogGap>;
+}
+
+export interface LogBounds {
+  /** First retained sequence; last + 1 when the log is empty. */
+  readonly first: number;
+  /** Last sequence, 0 before the first record. */
+  readonly last: number;
+}
+
+/** The log cannot be reached now. Retry. */
+export class LogUnavailable extends Schema.TaggedError<LogUnavailable>()("LogUnavailable", {
+  stream: Schema.String,
+  message: Schema.String,
+}) {}
+
+/** Records that were to be read are no longer in the log. Never go on. */
+export class LogGap extends Schema.TaggedError<LogGap>()("LogGap", {
+  stream: Schema.String,
+  expected: Schema.Number,
+  found: Schema.Number,
+}) {
+  override get message(): string {
+    return (
+      `stream ${this.stream} was to continue at sequence ${this.expected} but has ${this.found}: ` +
+      `records were deleted before they were read (retention shorter than the outage, or a purge)`
+    );
+  }
+}
+
+export class EventLog extends Context.Service<
+  EventLog,
+  {
+    readonly bounds: (
+      topic: string,
+      partition: number,
+    ) => Effect.Effect<LogBounds, LogUnavailable>;
+    /** Delivers from `fromSequence` (at least 1) on. */
+    readonly open: (
+      topic: string,
+      partition: number,
+      fromSequence: number,
+    ) => Effect.Effect<LogReader, LogUnavailable | LogGap, Scope.Scope>;
+    readonly append: (
+      topic: string,
+      partition: number,
+      data: Uint8Array,
+    ) => Effect.Effect<number, LogUnavailable>;
+  }
+>()("actors/ports/EventLog") {}

@@ -1,0 +1,60 @@
+/**
+ * Port to RESULTS: one totally ordered stream of all commits and promotions.
+ *
+ * R1. `append` is all or nothing, and succeeds only while the subject's last sequence is the
+ *     expected one: an owner that has lost its task cannot commit (SEMANTICS E3, E4).
+ * R2. After an uncertain outcome `append` reads back and answers by content; it never guesses.
+ * R3. Readers deliver in stream order. Sequences have holes: other subjects, and trimmed history.
+ */
+import { Context, Schema } from "effect";
+import type { Effect, Scope } from "effect";
+import type { LogUnavailable } from "./event-log.ts";
+
+export interface ResultRecord {
+  readonly sequence: number;
+  readonly subject: string;
+  readonly data: Uint8Array;
+  /** Sequences after this one that match the filters and were in the stream at delivery. */
+  readonly pending: number;
+}
+
+export interface ResultReader {
+  /** At least one record, a bounded number of bytes; waits while there is none. */
+  readonly next: Effect.Effect<readonly ResultRecord[], LogUnavailable>;
+}
+
+/** Another owner has written to the subject: this one must stop. Never retry. */
+export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", {
+  subject: Schema.String,
+  expected: Schema.Number,
+}) {
+  override get message(): string {
+    return `${this.subject} is no longer at sequence ${this.expected}: another owner has taken it`;
+  }
+}
+
+export class ResultLog extends Context.Service<
+  ResultLog,
+  {
+    /** The last message of a subject: a task's marker, or a projection's promotion. */
+    readonly last: (subject: string) => Effect.Effect<ResultRecord | undefined, LogUnavailable>;
+    /**
+     * Appends the parts of one commit, durably, and returns the sequence of the last. `expected` is
+     * the subject's last sequence, 0 when it has none.
+     */
+    readonly append: (
+      subject: string,
+      parts: readonly Uint8Array[],
+      expected: number,
+    ) => Effect.Effect<number, LogUnavailable | Fenced>;
+    /** Delivers from `fromSequence` on what matches one of the filters (NATS wildcards). */
+    readonly open: (
+      filters: readonly string[],
+      fromSequence: number,
+    ) => Effect.Effect<ResultReader, LogUnavailable, Scope.Scope>;
+    /** Last sequence of the stream, 0 when empty. */
+    readonly lastSequence: Effect.Effect<number, LogUnavailable>;
+    /** Deletes messages of a subject below `sequence`, never its last one. */
+    readonly trim: (subject: string, sequence: number) => Effect.Effect<void, LogUnavailable>;
+  }
+>()("actors/ports/ResultLog") {}

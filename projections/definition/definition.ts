@@ -1,0 +1,65 @@
+/**
+ * What users write, as data. `projection()` in `projection.ts` is the typed way to make one; JSON is
+ * another; both give this. All durations are milliseconds.
+ */
+import type { Expression } from "./expression.ts";
+
+export interface TumblingWindow {
+  readonly kind: "tumbling";
+  readonly sizeMs: number;
+  /** Windows start at multiples of the size plus this offset. */
+  readonly offsetMs: number;
+}
+
+export type WindowDefinition = TumblingWindow;
+
+export type AggregateDefinition =
+  | { readonly fn: "count" }
+  | { readonly fn: "sum" | "min" | "max" | "mean"; readonly of: Expression };
+
+/**
+ * Which updates of an open window are published besides the final one. `early` by ingest time
+ * and `each` by record batch: both are functions of the log, so a replay repeats them.
+ */
+export type EmitDefinition =
+  | { readonly mode: "final" }
+  | { readonly mode: "early"; readonly everyMs: number }
+  | { readonly mode: "each" };
+
+/** `key`: one subject a key. `bucket`: keys share `buckets` subjects by hash; for many keys. */
+export type SubjectsDefinition =
+  | { readonly by: "key" }
+  | { readonly by: "bucket"; readonly buckets: number };
+
+export interface ProjectionDefinition {
+  readonly name: string;
+  readonly description: string;
+  readonly topic: string;
+  /** Event types that it reads; all of the topic when empty. Others are filtered out. */
+  readonly types: readonly string[];
+  readonly where: Expression | undefined;
+  /** What results are grouped by. When it is not the event's key, partials are merged. */
+  readonly key: Expression;
+  readonly window: WindowDefinition;
+  readonly allowedLatenessMs: number;
+  /** In order of declaration: the order of values in updates. */
+  readonly aggregates: Readonly<Record<string, AggregateDefinition>>;
+  readonly emit: EmitDefinition;
+  readonly subjects: SubjectsDefinition;
+}
+
+export interface TopicDefinition {
+  readonly name: string;
+  readonly partitions: number;
+  /** Paths of .proto files, absolute or relative to the configuration file. */
+  readonly schemas: readonly string[];
+  /** Full names of the message types that are event types of this topic. */
+  readonly types: readonly string[];
+  readonly maxOutOfOrdernessMs: number;
+  readonly maxFutureSkewMs: number;
+  readonly dedupeHorizonMs: number;
+  readonly idleAfterMs: number;
+  readonly retentionMs: number;
+  /** Per partition; the log refuses more, which the gateway hands on as back-pressure. */
+  readonly maxBytes: number;
+}

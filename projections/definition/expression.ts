@@ -1,0 +1,28 @@
+/**
+ * Field expressions: data, so that they can be validated, versioned, sent and compiled.
+ *
+ * Null follows SQL: a field that the event does not carry is null, arithmetic and comparisons with
+ * null are null, `where` keeps only true, and aggregates skip nulls (count() counts events).
+ */
+
+export type UnaryOperator = "not" | "isNull" | "negate";
+export type ArithmeticOperator = "add" | "subtract" | "multiply" | "divide";
+export type ComparisonOperator = "eq" | "ne" | "lt" | "le" | "gt" | "ge";
+export type LogicalOperator = "and" | "or";
+export type BinaryOperator = ArithmeticOperator | ComparisonOperator | LogicalOperator;
+
+/** The parts of an event that every type has. */
+export type EnvelopeField = "id" | "type" | "key" | "time";
+
+export type Expression =
+  | { readonly field: string }
+  | { readonly event: EnvelopeField }
+  | { readonly literal: string | number | boolean }
+  | { readonly op: UnaryOperator; readonly args: readonly [Expression] }
+  | { readonly op: BinaryOperator; readonly args: readonly [Expression, Expression] };
+
+/**
+ * What an expression evaluates to. `integer` is exact 64-bit when it is a bare field; the result of
+ * integer arithmetic is a double and exact up to 2^53.
+ */
+export type ExpressionType = "integer" | "double" | "string" | "boolean";

@@ -1,0 +1,81 @@
+/**
+ * A definition after validation: names resolved to field numbers, expressions typed, all that the
+ * engine needs and nothing it must look up. Made by `plan-projection.ts`, run by `actors/`.
+ */
+import type { AggregateDefinition, ProjectionDefinition, TopicDefinition } from "./definition.ts";
+import type { Expression, ExpressionType } from "./expression.ts";
+
+/** Scalar types of Protobuf fields that expressions can read. */
+export type ScalarType =
+  | "double"
+  | "float"
+  | "int32"
+  | "int64"
+  | "uint32"
+  | "uint64"
+  | "sint32"
+  | "sint64"
+  | "fixed32"
+  | "fixed64"
+  | "sfixed32"
+  | "sfixed64"
+  | "bool"
+  | "string"
+  | "bytes"
+  | "enum"
+  | "message";
+
+export interface FieldSchema {
+  readonly number: number;
+  readonly name: string;
+  readonly scalar: ScalarType;
+  readonly repeated: boolean;
+  /** Explicit presence: absent means null. Without it absent means the type's zero. */
+  readonly optional: boolean;
+}
+
+export interface EventTypeSchema {
+  /** Full name: "flights.Departure". */
+  readonly name: string;
+  readonly fields: readonly FieldSchema[];
+}
+
+export interface TopicPlan {
+  readonly definition: TopicDefinition;
+  /** The index of a type here is its type index everywhere in the engine. */
+  readonly types: readonly EventTypeSchema[];
+}
+
+/** A payload field that a projection reads, in every event type that has it. */
+export interface FieldColumn {
+  readonly path: string;
+  readonly type: ExpressionType;
+  /** By type index: the field there, or undefined where that type does not have it. */
+  readonly fields: readonly (FieldSchema | undefined)[];
+}
+
+export interface AggregatePlan {
+  readonly name: string;
+  readonly definition: AggregateDefinition;
+  /** Type of the aggregated expression; undefined for count. */
+  readonly inputType: ExpressionType | undefined;
+}
+
+export interface ProjectionPlan {
+  readonly definition: ProjectionDefinition;
+  readonly topic: TopicPlan;
+  /** By type index: whether the projection reads that type. */
+  readonly reads: readonly boolean[];
+  /** Every payload field that its expressions mention, each once. */
+  readonly columns: readonly FieldColumn[];
+  readonly where: Expression | undefined;
+  readonly key: Expression;
+  readonly aggregates: readonly AggregatePlan[];
+  /** Grouped by something other than the event's key: partial tasks and a merging task. */
+  readonly merged: boolean;
+  /**
+   * First 8 bytes of the SHA-256 of the canonical JSON of the definition and of the fields it
+   * reads: what a commit names, so that a changed definition never goes on from old state.
+   */
+  readonly digest: Uint8Array;
+}

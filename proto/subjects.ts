@@ -1,0 +1,87 @@
+/**
+ * Names of streams and subjects: the part of the contract that Protobuf cannot say.
+ *
+ * | stream              | subjects                                        | holds                         |
+ * |---------------------|-------------------------------------------------|-------------------------------|
+ * | EVENTS_<topic>_<p>  | events.<topic>.<p>                              | RecordBatch                   |
+ * | RESULTS             | results.<projection>.<version>.<p>              | Commit, with updates          |
+ * |                     | partials.<projection>.<version>.<p>             | Commit, with partials         |
+ * |                     | control.<projection>                            | Promotion                     |
+ * | PROJECTIONS         | projections.<projection>.<key or bucket>        | JSON, one update a message    |
+ * |                     | relay.projections                               | cursor of the relay           |
+ * | DLQ                 | dlq.<topic>.<projection>.<reason>               | DeadLetter                    |
+ * |                     | relay.dlq                                       | cursor of the relay           |
+ */
+
+export const RESULTS_STREAM = "RESULTS";
+export const PROJECTIONS_STREAM = "PROJECTIONS";
+export const DLQ_STREAM = "DLQ";
+
+/** Names of topics and projections: they stand in subjects and stream names unescaped. */
+export const NAME_PATTERN = /^[a-z][a-z0-9-]{0,62}$/;
+export const NAME_RULE = "a lower-case letter, then lower-case letters, digits or '-', 63 at most";
+
+export const eventsStream = (topic: string, partition: number): string =>
+  `EVENTS_${topic}_${partition}`;
+export const eventsSubject = (topic: string, partition: number): string =>
+  `events.${topic}.${partition}`;
+
+/** A projection task: one partition of one version of one projection, or its merging task. */
+export interface TaskId {
+  readonly kind: "window" | "partial" | "merge";
+  readonly projection: string;
+  readonly version: number;
+  /** 0 for a merging task. */
+  readonly partition: number;
+}
+
+/** Subject of a task's commits in RESULTS. */
+export const commitSubject = (task: TaskId): string =>
+  `${task.kind === "partial" ? "partials" : "results"}.${task.projection}.${task.version}.${task.partition}`;
+
+/** All partial commits that the merging task of one version reads. */
+export const partialsFilter = (projection: string, version: number): string =>
+  `partials.${projection}.${version}.*`;
+
+export const controlSubject = (projection: string): string => `control.${projection}`;
+
+/**
+ * A key as one subject token: UTF-8 bytes other than letters, digits, '-', '_' and '~' become
+ * %XX; the empty key is "%". Injective, so different keys never share a subject.
+ */
+export const escapeKey = (key: string): string => {
+  if (key === "") return "%";
+  if (/^[A-Za-z0-9_~-]+$/.test(key)) return key;
+  let token = "";
+  for (const byte of new TextEncoder().encode(key)) {
+    const char = String.fromCharCode(byte);
+    token += /[A-Za-z0-9_~-]/.test(char)
+      ? char
+      : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  }
+  return token;
+};
+
+/** The inverse of {@link escapeKey}. */
+export const unescapeKey = (token: string): string =>
+  token === "%" ? "" : decodeURIComponent(token);
+
+export const projectionSubject = (projection: string, token: string): string =>
+  `projections.${projection}.${token}`;
+
+export const deadLetterSubject = (topic: string, projection: string, reason: string): string =>
+  `dlq.${topic}.${projection}.${reason}`;
+
+/** Subject of the relay's cursor in the stream that it fills. */
+export const relayCursorSubject = (target: "projections" | "dlq"): string => `relay.${target}`;
+
+/** Headers of a message on projections.>: all that a consumer needs to order and replace. */
+export const UPDATE_HEADERS = {
+  kind: "Tidemark-Kind",
+  revision: "Tidemark-Revision",
+  version: "Tidemark-Version",
+  windowStart: "Tidemark-Window-Start",
+  windowEnd: "Tidemark-Window-End",
+  watermark: "Tidemark-Watermark",
+  key: "Tidemark-Key",
+} as const;
