@@ -49,7 +49,7 @@ export interface ListResultsRequest {
   to?:
     | number
     | undefined;
-  /** At most this many results; 1,000 when 0; 10,000 at most. */
+  /** At most this many results; 1,000 when 0. Above 10,000 is INVALID_ARGUMENT. */
   pageSize: number;
   /** next_page_token of the previous page, with the same other fields. */
   pageToken: string;
@@ -57,6 +57,7 @@ export interface ListResultsRequest {
 }
 
 export interface ListResultsResponse {
+  /** May be fewer than page_size, or none, on a page that is not the last. */
   results: Result[];
   /** Empty on the last page. */
   nextPageToken: string;
@@ -110,7 +111,14 @@ export interface ProjectionStatus {
    * The least watermark of its tasks that hold results back; absent while one is
    * minus infinity.
    */
-  watermark?: number | undefined;
+  watermark?:
+    | number
+    | undefined;
+  /**
+   * Commits of this version had left RESULTS before this gateway read them:
+   * results may be missing or out of date.
+   */
+  incomplete: boolean;
 }
 
 function createBaseGetResultRequest(): GetResultRequest {
@@ -706,7 +714,7 @@ export const ListProjectionsResponse: MessageFns<ListProjectionsResponse> = {
 };
 
 function createBaseProjectionStatus(): ProjectionStatus {
-  return { projection: "", version: 0, active: false, results: 0, watermark: undefined };
+  return { projection: "", version: 0, active: false, results: 0, watermark: undefined, incomplete: false };
 }
 
 export const ProjectionStatus: MessageFns<ProjectionStatus> = {
@@ -725,6 +733,9 @@ export const ProjectionStatus: MessageFns<ProjectionStatus> = {
     }
     if (message.watermark !== undefined) {
       writer.uint32(40).int64(message.watermark);
+    }
+    if (message.incomplete !== false) {
+      writer.uint32(48).bool(message.incomplete);
     }
     return writer;
   },
@@ -782,6 +793,14 @@ export const ProjectionStatus: MessageFns<ProjectionStatus> = {
             message.watermark = longToNumber(reader.int64());
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.incomplete = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -820,7 +839,10 @@ export const QueryServiceService = {
   },
   /**
    * The current results, then every update, without a gap or a repeat between
-   * them. Resuming with a token sends only what came after it.
+   * them. Resuming with a token sends only what came after it. Ends with
+   * OUT_OF_RANGE when updates after the token are no longer retained, and with
+   * ABORTED when another version is promoted and none was asked for: subscribe
+   * afresh, without a token.
    */
   subscribe: {
     path: "/tidemark.v1.QueryService/Subscribe" as const,
@@ -851,7 +873,10 @@ export interface QueryServiceServer extends UntypedServiceImplementation {
   listResults: handleUnaryCall<ListResultsRequest, ListResultsResponse>;
   /**
    * The current results, then every update, without a gap or a repeat between
-   * them. Resuming with a token sends only what came after it.
+   * them. Resuming with a token sends only what came after it. Ends with
+   * OUT_OF_RANGE when updates after the token are no longer retained, and with
+   * ABORTED when another version is promoted and none was asked for: subscribe
+   * afresh, without a token.
    */
   subscribe: handleServerStreamingCall<SubscribeRequest, SubscribeResponse>;
   listProjections: handleUnaryCall<ListProjectionsRequest, ListProjectionsResponse>;
@@ -892,7 +917,10 @@ export interface QueryServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * The current results, then every update, without a gap or a repeat between
-   * them. Resuming with a token sends only what came after it.
+   * them. Resuming with a token sends only what came after it. Ends with
+   * OUT_OF_RANGE when updates after the token are no longer retained, and with
+   * ABORTED when another version is promoted and none was asked for: subscribe
+   * afresh, without a token.
    */
   subscribe(request: SubscribeRequest, options?: Partial<CallOptions>): ClientReadableStream<SubscribeResponse>;
   subscribe(
