@@ -1,0 +1,51 @@
+/**
+ * One aggregate of a projection, for all keys and windows at once: columns indexed by slot.
+ *
+ * A1. `accumulate` adds events in the order given: floating-point sums are sums in log order.
+ * A2. `write` is canonical: equal accumulators write equal bytes, on every machine. It is what
+ *     snapshots, partials and digests are made of.
+ * A3. merge(write(a)) into b gives the accumulator of a's events followed by b's, for counts, exact
+ *     sums and extremes bit for bit; for floating-point sums, b + a in that order.
+ *
+ * Adding an aggregate: a file like `count.ts`, and a line in `aggregates.ts`.
+ */
+import type { Vector } from "../expression/vector.ts";
+import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
+
+export interface Accumulator {
+  /** Makes room for slots [0, capacity). */
+  grow(capacity: number): void;
+  /** Empties a slot. */
+  clear(slot: number): void;
+  /** Adds row rows[i] of the input to slot slots[i], for i in [0, count). */
+  accumulate(slots: Int32Array, rows: Int32Array, count: number, input: Vector | undefined): void;
+  write(slot: number, out: ByteWriter): void;
+  /** Adds what `write` wrote. */
+  merge(slot: number, from: ByteReader): void;
+  /** Appends the fields of a tidemark.v1.Value; nothing for null. */
+  writeValue(slot: number, out: ByteWriter): void;
+}
+
+export const growFloats = (column: Float64Array, capacity: number): Float64Array<ArrayBuffer> => {
+  const grown = new Float64Array(capacity);
+  grown.set(column);
+  return grown;
+};
+
+const INT_VALUE = 0x08;
+const DOUBLE_VALUE = 0x11;
+
+export const writeIntValue = (out: ByteWriter, value: number): void => {
+  out.varint(INT_VALUE);
+  out.int64(value);
+};
+
+export const writeBigIntValue = (out: ByteWriter, value: bigint): void => {
+  out.varint(INT_VALUE);
+  out.bigint64(value);
+};
+
+export const writeDoubleValue = (out: ByteWriter, value: number): void => {
+  out.varint(DOUBLE_VALUE);
+  out.double(value);
+};

@@ -1,0 +1,23 @@
+/** Which accumulator runs which aggregate: the one place to add an aggregate to the engine. */
+import type { AggregatePlan } from "../../projections/definition/plan.ts";
+import type { Accumulator } from "./accumulator.ts";
+import { Count } from "./count.ts";
+import { Extreme } from "./extreme.ts";
+import { Mean } from "./mean.ts";
+import { Sum } from "./sum.ts";
+import { DoubleSums, ExactSums } from "./sums.ts";
+
+export const makeAccumulator = (aggregate: AggregatePlan): Accumulator => {
+  const integer = aggregate.inputType === "integer";
+  switch (aggregate.definition.fn) {
+    case "count":
+      return new Count();
+    case "sum":
+      return new Sum(integer ? new ExactSums() : new DoubleSums(), integer);
+    case "mean":
+      return new Mean(integer ? new ExactSums() : new DoubleSums());
+    case "min":
+    case "max":
+      return new Extreme(aggregate.definition.fn, integer);
+  }
+};

@@ -1,0 +1,140 @@
+/**
+ * Interns keys: bytes to a small integer and back. A key lives while some slot refers to it.
+ *
+ * T1. Equal bytes have equal ids while the key lives; ids of released keys are used again.
+ * T2. Memory follows the live keys: their bytes, and 24 bytes each.
+ */
+import { murmur32 } from "./hash.ts";
+
+const CAPACITY_MIN = 256;
+
+export class KeyTable {
+  /** Hash of each key's bytes, by id. */
+  hashes = new Int32Array(CAPACITY_MIN);
+  #offsets = new Int32Array(CAPACITY_MIN);
+  #lengths = new Int32Array(CAPACITY_MIN);
+  #references = new Int32Array(CAPACITY_MIN);
+  /** Open addressing at most half full: id + 1, or 0. */
+  #table = new Int32Array(CAPACITY_MIN * 2);
+  #arena = new Uint8Array(CAPACITY_MIN * 16);
+  #arenaEnd = 0;
+  #arenaLive = 0;
+  #free: number[] = [];
+  #idEnd = 0;
+
+  /** Live keys. */
+  get size(): number {
+    return this.#idEnd - this.#free.length;
+  }
+
+  /** The id of bytes[start, end), new if need be. A new key must be retained before the next call. */
+  intern(bytes: Uint8Array, start: number, end: number): number {
+    const hash = murmur32(bytes, start, end, 0);
+    const length = end - start;
+    const mask = this.#table.length - 1;
+    let index = hash & mask;
+    for (;;) {
+      const id = this.#table[index]! - 1;
+      if (id < 0) return this.#add(bytes, start, length, hash, index);
+      if (this.hashes[id] === hash && this.#lengths[id] === length) {
+        const offset = this.#offsets[id]!;
+        let i = 0;
+        while (i < length && this.#arena[offset + i] === bytes[start + i]) i++;
+        if (i === length) return id;
+      }
+      index = (index + 1) & mask;
+    }
+  }
+
+  retain(id: number): void {
+    this.#references[id]!++;
+  }
+
+  release(id: number): void {
+    if (--this.#references[id]! > 0) return;
+    this.#unlink(id);
+    this.#arenaLive -= this.#lengths[id]!;
+    this.#lengths[id] = -1;
+    this.#free.push(id);
+  }
+
+  /** A view of the key's bytes, valid until the next intern. */
+  bytesOf(id: number): Uint8Array {
+    const offset = this.#offsets[id]!;
+    return this.#arena.subarray(offset, offset + this.#lengths[id]!);
+  }
+
+  #add(bytes: Uint8Array, start: number, length: number, hash: number, index: number): number {
+    if (this.#arenaEnd + length > this.#arena.length) this.#compact(length);
+    const id = this.#free.pop() ?? this.#idEnd++;
+    if (id === this.hashes.length) this.#growIds();
+    this.#arena.set(bytes.subarray(start, start + length), this.#arenaEnd);
+    this.#offsets[id] = this.#arenaEnd;
+    this.#lengths[id] = length;
+    this.#references[id] = 0;
+    this.hashes[id] = hash;
+    this.#arenaEnd += length;
+    this.#arenaLive += length;
+    this.#table[index] = id + 1;
+    if (this.size * 2 > this.#table.length) this.#rehash();
+    return id;
+  }
+
+  /** Closes the gap that an entry leaves, so that probing needs no tombstones. */
+  #unlink(id: number): void {
+    const table = this.#table;
+    const mask = table.length - 1;
+    let hole = this.hashes[id]! & mask;
+    while (table[hole] !== id + 1) hole = (hole + 1) & mask;
+    let next = (hole + 1) & mask;
+    while (table[next] !== 0) {
+      const home = this.hashes[table[next]! - 1]! & mask;
+      if (((next - home) & mask) >= ((next - hole) & mask)) {
+        table[hole] = table[next]!;
+        hole = next;
+      }
+      next = (next + 1) & mask;
+    }
+    table[hole] = 0;
+  }
+
+  #rehash(): void {
+    const table = new Int32Array(this.#table.length * 2);
+    const mask = table.length - 1;
+    for (let id = 0; id < this.#idEnd; id++) {
+      if (this.#lengths[id]! < 0) continue;
+      let index = this.hashes[id]! & mask;
+      while (table[index] !== 0) index = (index + 1) & mask;
+      table[index] = id + 1;
+    }
+    this.#table = table;
+  }
+
+  #growIds(): void {
+    const grow = (column: Int32Array): Int32Array<ArrayBuffer> => {
+      const grown = new Int32Array(column.length * 2);
+      grown.set(column);
+      return grown;
+    };
+    this.hashes = grow(this.hashes);
+    this.#offsets = grow(this.#offsets);
+    this.#lengths = grow(this.#lengths);
+    this.#references = grow(this.#references);
+  }
+
+  /** A new arena of the live keys' bytes, with room for as many again. */
+  #compact(more: number): void {
+    const arena = new Uint8Array(Math.max(CAPACITY_MIN * 16, (this.#arenaLive + more) * 2));
+    let end = 0;
+    for (let id = 0; id < this.#idEnd; id++) {
+      const length = this.#lengths[id]!;
+      if (length < 0) continue;
+      const offset = this.#offsets[id]!;
+      arena.set(this.#arena.subarray(offset, offset + length), end);
+      this.#offsets[id] = end;
+      end += length;
+    }
+    this.#arena = arena;
+    this.#arenaEnd = end;
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * Encodes what a task publishes, as it happens, into the repeated fields of a Commit.
+ *
+ * F1. A fragment is cut between items; each that holds values begins with the column names, so that
+ *     every part of a commit can be read alone.
+ */
+import type { Accumulator } from "../accumulate/accumulator.ts";
+import { ByteWriter, tagOf } from "../kernel/byte-writer.ts";
+import { DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
+import type { Kind } from "../../proto/gen/tidemark/v1/result.ts";
+import { DRAFT_FRAGMENT_BYTES_MAX } from "./task-core.ts";
+import type { Draft } from "./task-core.ts";
+
+const COLUMNS = tagOf(20, 2);
+const UPDATES = tagOf(21, 2);
+const PARTIALS = tagOf(22, 2);
+const DEAD_LETTERS = tagOf(23, 2);
+
+/** What every update and partial says about itself. */
+export interface Publication {
+  key: Uint8Array;
+  windowStart: number;
+  windowEnd: number;
+  kind: Kind;
+  revision: number;
+  /** Milliseconds since the epoch; finite, since nothing is published before the first event. */
+  watermark: number;
+  partition: number;
+  sequence: number;
+  index: number;
+}
+
+export class DraftWriter {
+  updates = 0;
+  partials = 0;
+  deadLetters = 0;
+  readonly #columns: readonly string[];
+  readonly #accumulators: readonly Accumulator[];
+  #fragments: Uint8Array[] = [];
+  #fragmentBytes = 0;
+  #out = new ByteWriter(64 * 1024);
+  #columnsWritten = false;
+  readonly #item = new ByteWriter(1024);
+  readonly #part = new ByteWriter(256);
+
+  constructor(columns: readonly string[], accumulators: readonly Accumulator[]) {
+    this.#columns = columns;
+    this.#accumulators = accumulators;
+  }
+
+  get bytes(): number {
+    return this.#fragmentBytes + this.#out.length;
+  }
+
+  get items(): number {
+    return this.updates + this.partials + this.deadLetters;
+  }
+
+  /** The whole value of `slot` as an update. */
+  update(publication: Publication, slot: number): void {
+    const item = this.#item;
+    item.reset();
+    item.bytesField(0x0a, publication.key);
+    item.varintField(0x10, publication.windowStart);
+    item.varintField(0x18, publication.windowEnd);
+    item.varintField(0x20, publication.kind);
+    item.varintField(0x28, publication.revision);
+    item.varintField(0x30, publication.watermark);
+    item.varintField(0x38, publication.partition);
+    item.varintField(0x40, publication.sequence);
+    item.varintField(0x48, publication.index);
+    for (const accumulator of this.#accumulators) {
+      this.#part.reset();
+      accumulator.writeValue(slot, this.#part);
+      item.bytesField(0x52, this.#part.bytes, 0, this.#part.length);
+    }
+    this.#append(UPDATES, item.bytes, item.length, true);
+    this.updates++;
+  }
+
+  /** The accumulators of `slot` as a partial. */
+  partial(publication: Publication, slot: number): void {
+    const item = this.#item;
+    item.reset();
+    item.bytesField(0x0a, publication.key);
+    item.varintField(0x10, publication.windowStart);
+    item.varintField(0x18, publication.windowEnd);
+    item.varintField(0x20, publication.kind);
+    item.varintField(0x28, publication.revision);
+    item.varintField(0x30, publication.watermark);
+    item.varintField(0x38, publication.sequence);
+    item.varintField(0x40, publication.index);
+    this.#part.reset();
+    for (const accumulator of this.#accumulators) accumulator.write(slot, this.#part);
+    item.bytesField(0x4a, this.#part.bytes, 0, this.#part.length);
+    this.#append(PARTIALS, item.bytes, item.length, false);
+    this.partials++;
+  }
+
+  deadLetter(letter: DeadLetter): void {
+    const bytes = DeadLetter.encode(letter).finish();
+    this.#append(DEAD_LETTERS, bytes, bytes.length, false);
+    this.deadLetters++;
+  }
+
+  take(): Draft {
+    this.#cut();
+    const draft: Draft = {
+      fragments: this.#fragments,
+      updates: this.updates,
+      partials: this.partials,
+      deadLetters: this.deadLetters,
+    };
+    this.#fragments = [];
+    this.#fragmentBytes = 0;
+    this.updates = 0;
+    this.partials = 0;
+    this.deadLetters = 0;
+    return draft;
+  }
+
+  #append(tag: number, bytes: Uint8Array, length: number, withColumns: boolean): void {
+    if (this.#out.length > 0 && this.#out.length + length > DRAFT_FRAGMENT_BYTES_MAX) this.#cut();
+    if (withColumns && !this.#columnsWritten) {
+      for (const column of this.#columns) this.#out.stringField(COLUMNS, column);
+      this.#columnsWritten = true;
+    }
+    this.#out.bytesField(tag, bytes, 0, length);
+  }
+
+  #cut(): void {
+    if (this.#out.length === 0) return;
+    const fragment = this.#out.finish();
+    this.#fragments.push(fragment);
+    this.#fragmentBytes += fragment.length;
+    this.#out.reset();
+    this.#columnsWritten = false;
+  }
+}

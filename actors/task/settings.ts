@@ -1,0 +1,35 @@
+/**
+ * How the runtime around the cores paces itself. None of it can change a result.
+ */
+export interface EngineSettings {
+  /** Longest time that a position moves on without a commit when there is no output. */
+  readonly progressEveryMs: number;
+  /** The same for tasks with partials: merged results wait for their watermarks. */
+  readonly partialProgressEveryMs: number;
+  readonly snapshotEveryMs: number;
+  /** Output that may wait while a commit is in flight; beyond it reading stops. */
+  readonly pendingBytesMax: number;
+  /** Tasks of a partition whose positions lie further apart are read for separately. */
+  readonly readerSpreadMax: number;
+  /** A task this close to the end of the log is live. */
+  readonly liveWithin: number;
+  /** Ticks of a silent partition come ever less often, down to one in this time. */
+  readonly tickEveryMsMax: number;
+  readonly trimEveryMs: number;
+  readonly resultsRetentionMs: number;
+  /** How long a drain may take before what is left is abandoned to recovery. */
+  readonly drainMsMax: number;
+}
+
+export const DEFAULT_SETTINGS: EngineSettings = {
+  progressEveryMs: 1_000,
+  partialProgressEveryMs: 250,
+  snapshotEveryMs: 5_000,
+  pendingBytesMax: 8 * 1024 * 1024,
+  readerSpreadMax: 10_000,
+  liveWithin: 64,
+  tickEveryMsMax: 60_000,
+  trimEveryMs: 180_000,
+  resultsRetentionMs: 24 * 3_600_000,
+  drainMsMax: 10_000,
+};
