@@ -32,6 +32,8 @@ export interface FieldSchema {
   readonly repeated: boolean;
   /** Explicit presence: absent means null. Without it absent means the type's zero. */
   readonly optional: boolean;
+  /** Enums: the number of each value's name. */
+  readonly values?: Readonly<Record<string, number>>;
 }
 
 export interface EventTypeSchema {
@@ -50,7 +52,7 @@ export interface TopicPlan {
 export interface FieldColumn {
   readonly path: string;
   readonly type: ExpressionType;
-  /** By type index: the field there, or undefined where that type does not have it. */
+  /** By type index: the field there; undefined where that type is not read or does not have it. */
   readonly fields: readonly (FieldSchema | undefined)[];
 }
 
@@ -68,6 +70,7 @@ export interface ProjectionPlan {
   readonly reads: readonly boolean[];
   /** Every payload field that its expressions mention, each once. */
   readonly columns: readonly FieldColumn[];
+  /** As defined, but with names of enum values replaced by their numbers; so are the next two. */
   readonly where: Expression | undefined;
   readonly key: Expression;
   readonly aggregates: readonly AggregatePlan[];

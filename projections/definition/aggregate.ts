@@ -1,0 +1,30 @@
+/** What a projection computes for each key and window. Nulls are skipped; see docs/DEFINITIONS.md. */
+import type { AggregateDefinition } from "./definition.ts";
+import { toExpression, type NumberExpression } from "./field-expression.ts";
+
+/** How many events there are, whatever their fields. An integer. */
+export const count = (): AggregateDefinition => ({ fn: "count" });
+
+/** An exact 64-bit integer for an integer field, otherwise a double. Null if there is no value. */
+export const sum = (of: NumberExpression): AggregateDefinition => ({
+  fn: "sum",
+  of: toExpression(of),
+});
+
+/** A double. Null if there is no value. */
+export const mean = (of: NumberExpression): AggregateDefinition => ({
+  fn: "mean",
+  of: toExpression(of),
+});
+
+/** The least value, of the type of its expression. Null if there is no value. */
+export const min = (of: NumberExpression): AggregateDefinition => ({
+  fn: "min",
+  of: toExpression(of),
+});
+
+/** The greatest value, of the type of its expression. Null if there is no value. */
+export const max = (of: NumberExpression): AggregateDefinition => ({
+  fn: "max",
+  of: toExpression(of),
+});

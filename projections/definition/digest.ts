@@ -1,0 +1,60 @@
+/**
+ * The digest of a definition: what a commit names, so that a changed definition never goes on from
+ * old state.
+ *
+ * G1. It covers all that results depend on, and nothing else: not the description, the subjects or
+ *     how long the log is kept.
+ * G2. It does not depend on the order in which the keys of an object were written. The order of
+ *     aggregates is that of the values in results, so it counts.
+ */
+import { createHash } from "node:crypto";
+import type { ProjectionDefinition } from "./definition.ts";
+import type { FieldColumn, TopicPlan } from "./plan.ts";
+
+/** JSON with sorted keys and without spaces. Keys that are undefined are left out. */
+export const canonicalJson = (value: unknown): string => {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  const entries = Object.entries(value)
+    .filter(([, inner]) => inner !== undefined)
+    .sort(([left], [right]) => (left < right ? -1 : 1))
+    .map(([key, inner]) => `${JSON.stringify(key)}:${canonicalJson(inner)}`);
+  return `{${entries.join(",")}}`;
+};
+
+/** 8 bytes. `definition` is the resolved one. */
+export const digestOf = (
+  definition: ProjectionDefinition,
+  topic: TopicPlan,
+  reads: readonly boolean[],
+  columns: readonly FieldColumn[],
+): Uint8Array => {
+  const { name, partitions, maxOutOfOrdernessMs, maxFutureSkewMs, dedupeHorizonMs } =
+    topic.definition;
+  const { where, key, window, allowedLatenessMs, aggregates, emit } = definition;
+  const covered = {
+    topic: { name, partitions, maxOutOfOrdernessMs, maxFutureSkewMs, dedupeHorizonMs },
+    types: topic.types.filter((_, index) => reads[index]).map((type) => type.name),
+    columns: columns.map((column) => ({
+      path: column.path,
+      fields: column.fields.flatMap((field, index) =>
+        field === undefined
+          ? []
+          : {
+              type: topic.types[index]!.name,
+              number: field.number,
+              scalar: field.scalar,
+              optional: field.optional,
+            },
+      ),
+    })),
+    where,
+    key,
+    window,
+    allowedLatenessMs,
+    aggregates: Object.entries(aggregates).map(([as, aggregate]) => ({ as, ...aggregate })),
+    emit,
+  };
+  const hash = createHash("sha256").update(canonicalJson(covered)).digest();
+  return new Uint8Array(hash.subarray(0, 8));
+};

@@ -1,0 +1,75 @@
+/**
+ * From a definition to a plan: names resolved, expressions typed, every mistake named. The one door
+ * between what users write and what runs; data of unknown origin may come in here.
+ */
+import { DefinitionError } from "../errors.ts";
+import { checkProjection } from "./check-projection.ts";
+import { checkTopic } from "./check-topic.ts";
+import type { ProjectionDefinition, TopicDefinition } from "./definition.ts";
+import { suggestion } from "./did-you-mean.ts";
+import { digestOf } from "./digest.ts";
+import type { EventTypeSchema, ProjectionPlan, TopicPlan } from "./plan.ts";
+import { at, Mistakes } from "./reading.ts";
+
+/** Where event types are looked up: `loadSchemas` gives one, tests may write one down. */
+export interface EventTypes {
+  /** Full names of all message types. */
+  readonly typeNames: readonly string[];
+  eventType(name: string): EventTypeSchema | undefined;
+}
+
+const subjectOf = (kind: string, value: unknown): string => {
+  const name = (value as { readonly name?: unknown } | undefined)?.name;
+  return typeof name === "string" ? `${kind} ${JSON.stringify(name)}` : kind;
+};
+
+/** Throws a {@link DefinitionError} that lists every mistake. */
+export const planTopic = (definition: TopicDefinition, schemas: EventTypes): TopicPlan => {
+  const mistakes = new Mistakes();
+  const checked = checkTopic(definition, mistakes);
+  const types = (checked?.types ?? []).flatMap((name, index) => {
+    const type = schemas.eventType(name);
+    if (type !== undefined) return type;
+    if (typeof name !== "string") return [];
+    mistakes.add(
+      at("types", index),
+      `no schema declares a message ${JSON.stringify(name)}` +
+        suggestion(name, schemas.typeNames, "messages"),
+    );
+    return [];
+  });
+  if (checked === undefined || mistakes.list.length > 0) {
+    throw new DefinitionError(subjectOf("topic", definition), mistakes.list);
+  }
+  return { definition: checked, types };
+};
+
+/** Throws a {@link DefinitionError} that lists every mistake. */
+export const planProjection = (
+  definition: ProjectionDefinition,
+  topic: TopicPlan,
+): ProjectionPlan => {
+  const mistakes = new Mistakes();
+  const resolved = checkProjection(definition, mistakes, topic);
+  // Once more without the topic: the same data, with the names of enum values still in it.
+  const written = checkProjection(definition, new Mistakes(), undefined)?.definition;
+  if (resolved === undefined || written === undefined || mistakes.list.length > 0) {
+    throw new DefinitionError(subjectOf("projection", definition), mistakes.list);
+  }
+  const { where, key, aggregates } = resolved.definition;
+  return {
+    definition: written,
+    topic,
+    reads: resolved.reads,
+    columns: resolved.columns,
+    where,
+    key,
+    aggregates: Object.entries(aggregates).map(([name, aggregate]) => ({
+      name,
+      definition: aggregate,
+      inputType: resolved.inputTypes[name],
+    })),
+    merged: !("event" in key && key.event === "key"),
+    digest: digestOf(resolved.definition, topic, resolved.reads, resolved.columns),
+  };
+};

@@ -1,0 +1,29 @@
+/** The public face of Tidemark: what `import ... from "tidemark"` gives. See docs/DEFINITIONS.md. */
+export { count, max, mean, min, sum } from "./definition/aggregate.ts";
+export type {
+  AggregateDefinition,
+  EmitDefinition,
+  ProjectionDefinition,
+  SubjectsDefinition,
+  TopicDefinition,
+  TumblingWindow,
+  WindowDefinition,
+} from "./definition/definition.ts";
+export type { ByteSize } from "./definition/byte-size.ts";
+export type { Duration, DurationUnit } from "./definition/duration.ts";
+export { buckets, byKey, each, early, final, tumbling } from "./definition/emission.ts";
+export type { Expression } from "./definition/expression.ts";
+export { event, field, literal } from "./definition/field-expression.ts";
+export type {
+  AnyExpression,
+  BooleanExpression,
+  FieldExpression,
+  NumberExpression,
+  StringExpression,
+} from "./definition/field-expression.ts";
+export { projection } from "./definition/projection.ts";
+export type { Projection, ProjectionOptions } from "./definition/projection.ts";
+export { topic } from "./definition/topic.ts";
+export type { Topic, TopicOptions } from "./definition/topic.ts";
+export { DefinitionError, PayloadError, SchemaError } from "./errors.ts";
+export type { Mistake } from "./errors.ts";

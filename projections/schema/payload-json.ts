@@ -1,0 +1,130 @@
+/**
+ * Payloads between JSON and Protobuf, strictly by the ProtoJSON mapping
+ * (https://protobuf.dev/programming-guides/json/): unknown keys, keys that come twice and values out
+ * of range are refused, each with the path of its field.
+ */
+import {
+  fromBinary,
+  fromJson,
+  fromJsonString,
+  toBinary,
+  toJsonString,
+  type DescField,
+  type DescMessage,
+  type JsonValue,
+  type Registry,
+} from "@bufbuild/protobuf";
+import { suggestion } from "../definition/did-you-mean.ts";
+import { at } from "../definition/reading.ts";
+import { PayloadError } from "../errors.ts";
+
+export const jsonToBinary = (message: DescMessage, json: string, registry: Registry): Uint8Array => {
+  try {
+    return toBinary(message, fromJsonString(message, json, { registry }));
+  } catch (error) {
+    throw explain(message, json, registry, error as Error);
+  }
+};
+
+export const binaryToJson = (
+  message: DescMessage,
+  bytes: Uint8Array,
+  registry: Registry,
+): string => {
+  try {
+    return toJsonString(message, fromBinary(message, bytes), { registry });
+  } catch (error) {
+    throw new PayloadError(message.typeName, "", `is not valid Protobuf: ${(error as Error).message}`);
+  }
+};
+
+const reasonOf = (error: Error): string =>
+  error.message.replace(/^cannot (?:decode|encode) .*? (?:from JSON|to binary): /, "");
+
+/** Reads the JSON again, part by part, for the smallest part that is wrong. Only after a failure. */
+const explain = (message: DescMessage, json: string, registry: Registry, error: Error) => {
+  let value: JsonValue;
+  try {
+    value = JSON.parse(json) as JsonValue;
+  } catch (syntax) {
+    return new PayloadError(message.typeName, "", `is not JSON: ${(syntax as Error).message}`);
+  }
+  const fault = new FaultFinder(registry).message(message, value, "");
+  return new PayloadError(
+    message.typeName,
+    fault?.path ?? "",
+    fault?.reason ?? reasonOf(error),
+  );
+};
+
+interface Fault {
+  readonly path: string;
+  readonly reason: string;
+}
+
+class FaultFinder {
+  readonly #registry: Registry;
+
+  constructor(registry: Registry) {
+    this.#registry = registry;
+  }
+
+  #failure(message: DescMessage, value: JsonValue): Error | undefined {
+    try {
+      fromJson(message, value, { registry: this.#registry });
+      return undefined;
+    } catch (error) {
+      return error as Error;
+    }
+  }
+
+  message(message: DescMessage, value: JsonValue, path: string): Fault | undefined {
+    const failure = this.#failure(message, value);
+    if (failure === undefined) return undefined;
+    const whole = { path, reason: reasonOf(failure) };
+    // Well-known types have their own JSON form, without fields.
+    if (message.typeName.startsWith("google.protobuf.")) return whole;
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      return { path, reason: "must be an object" };
+    }
+    for (const [key, part] of Object.entries(value)) {
+      const field = message.fields.find((each) => each.name === key || each.jsonName === key);
+      if (field === undefined) {
+        if (key.startsWith("[")) continue;
+        const names = message.fields.map((each) => each.jsonName);
+        const reason = `${message.typeName} has no such field${suggestion(key, names, "fields")}`;
+        return { path: at(path, key), reason };
+      }
+      const fault = this.#field(message, field, key, part, at(path, key));
+      if (fault !== undefined) return fault;
+    }
+    return whole;
+  }
+
+  #field(
+    message: DescMessage,
+    field: DescField,
+    key: string,
+    value: JsonValue,
+    path: string,
+  ): Fault | undefined {
+    const failure = this.#failure(message, { [key]: value });
+    if (failure === undefined) return undefined;
+    const whole = { path, reason: reasonOf(failure) };
+    if (field.fieldKind === "message") return this.message(field.message, value, path) ?? whole;
+    const parts: readonly (readonly [string | number, JsonValue, JsonValue])[] =
+      field.fieldKind === "list" && Array.isArray(value)
+        ? value.map((item, index) => [index, item, [item]] as const)
+        : field.fieldKind === "map" && typeof value === "object" && value !== null
+          ? Object.entries(value).map(([name, item]) => [name, item, { [name]: item }] as const)
+          : [];
+    for (const [part, item, alone] of parts) {
+      const itemFailure = this.#failure(message, { [key]: alone });
+      if (itemFailure === undefined) continue;
+      const inner =
+        field.message === undefined ? undefined : this.message(field.message, item, at(path, part));
+      return inner ?? { path: at(path, part), reason: reasonOf(itemFailure) };
+    }
+    return whole;
+  }
+}
