@@ -49,6 +49,7 @@ export class TaskActor<Input> {
   #lastCommitAt = 0;
   #progressDue = false;
   #recoveryMs: number | undefined;
+  #mustRebuild = false;
   /** Open while there may be something to commit. */
   readonly #wake = Latch.makeUnsafe(false);
   /** Open while no commit is in flight. */
@@ -93,6 +94,10 @@ export class TaskActor<Input> {
   get settled(): Effect.Effect<void> {
     return this.#settled.await;
   }
+  /** The digest differed with a snapshot: the state is to be rebuilt from the log, elsewhere. */
+  get mustRebuild(): boolean {
+    return this.#mustRebuild && !this.over;
+  }
   get recoveryMs(): number | undefined {
     return this.#recoveryMs;
   }
@@ -109,6 +114,7 @@ export class TaskActor<Input> {
 
   /** A core that has read nothing, in place of the current one. */
   startOver(): void {
+    this.#mustRebuild = false;
     this.#core = this.#spec.makeCore();
     this.#position = 0;
     this.#atBoundary = true;
@@ -134,7 +140,7 @@ export class TaskActor<Input> {
    * commit may end after this input.
    */
   feed(sequence: number, input: Input, urgent: boolean, boundary: boolean): void {
-    if (sequence <= this.#position) return;
+    if (sequence <= this.#position || this.#mustRebuild || this.over) return;
     try {
       this.#core.apply(input);
       this.#position = sequence;
@@ -275,6 +281,7 @@ export class TaskActor<Input> {
         `${committed} was committed for input ${this.marker.inputSequence}: either the log was ` +
         `cut before that input or the code is not deterministic`,
     });
+    this.#mustRebuild = !this.over;
   }
 
   #fail(cause: Cause.Cause<unknown>): void {
