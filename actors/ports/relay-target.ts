@@ -2,7 +2,8 @@
  * Port to a stream that the relay fills from RESULTS: PROJECTIONS or DLQ.
  *
  * T1. `publish` is all or nothing and moves the cursor with the messages, under compare-and-set: a
- *     message is published exactly once however often a relay is killed.
+ *     message is published exactly once however often a relay is killed. The effect of one call,
+ *     run again after LogUnavailable, is the same publish.
  */
 import { Context } from "effect";
 import type { Effect } from "effect";
@@ -11,6 +12,7 @@ import type { Fenced } from "./result-log.ts";
 
 export interface OutgoingMessage {
   readonly subject: string;
+  /** Values without line breaks: NATS ends a header at one. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly data: Uint8Array;
 }
@@ -31,9 +33,7 @@ export class RelayTarget extends Context.Service<
   {
     /** Most messages that one publish takes, the cursor not counted. */
     readonly batchSizeMax: number;
-    readonly cursor: (
-      target: "projections" | "dlq",
-    ) => Effect.Effect<RelayCursor, LogUnavailable>;
+    readonly cursor: (target: "projections" | "dlq") => Effect.Effect<RelayCursor, LogUnavailable>;
     /** Returns the new cursor revision. */
     readonly publish: (
       target: "projections" | "dlq",

@@ -3,7 +3,9 @@
  *
  * R1. `append` is all or nothing, and succeeds only while the subject's last sequence is the
  *     expected one: an owner that has lost its task cannot commit (SEMANTICS E3, E4).
- * R2. After an uncertain outcome `append` reads back and answers by content; it never guesses.
+ * R2. After an uncertain outcome `append` reads back and recognises its own message; it never
+ *     guesses. Its own is what this call wrote, not what has the same bytes: two owners that start
+ *     at once append the same marker. The effect of one call, run again, is the same append.
  * R3. Readers deliver in stream order. Sequences have holes: other subjects, and trimmed history.
  */
 import { Context, Schema } from "effect";
@@ -40,7 +42,8 @@ export class ResultLog extends Context.Service<
     readonly last: (subject: string) => Effect.Effect<ResultRecord | undefined, LogUnavailable>;
     /**
      * Appends the parts of one commit, durably, and returns the sequence of the last. `expected` is
-     * the subject's last sequence, 0 when it has none.
+     * the subject's last sequence, 0 when it has none. After LogUnavailable it may still happen:
+     * run the same effect again, or take over anew.
      */
     readonly append: (
       subject: string,

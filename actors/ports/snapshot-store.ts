@@ -2,7 +2,7 @@
  * Port to snapshots. A snapshot is a cache: losing, tearing or rolling one back costs time, never a
  * result (SEMANTICS E5).
  *
- * S1. `save` refuses an epoch lower than the stored one.
+ * S1. `save` refuses an epoch lower than the stored one, and within it a lower input sequence.
  * S2. `load` returns only bytes whose checksum holds; anything else is no snapshot.
  */
 import { Context, Schema } from "effect";
@@ -24,7 +24,7 @@ export class SnapshotUnavailable extends Schema.TaggedError<SnapshotUnavailable>
 export class SnapshotStore extends Context.Service<
   SnapshotStore,
   {
-    /** False when a higher epoch has already saved. */
+    /** False when a higher epoch, or this one at a higher input sequence, has already saved. */
     readonly save: (
       name: string,
       snapshot: Snapshot,

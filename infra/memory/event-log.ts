@@ -1,0 +1,80 @@
+/** EventLog in memory: L1 and L2 of the port, with planned faults. */
+import { Effect, Layer } from "effect";
+import { EventLog, LogGap, LogUnavailable } from "../../actors/ports/event-log.ts";
+import type { LogReader, LogRecord } from "../../actors/ports/event-log.ts";
+import { eventsSubject } from "../../proto/subjects.ts";
+import { Faults } from "./faults.ts";
+import { MemoryBroker, untilChanged, withinLimits } from "./memory-broker.ts";
+
+const all = (): boolean => true;
+
+const injected = (stream: string): LogUnavailable =>
+  new LogUnavailable({ stream, message: "injected fault" });
+
+export const memoryEventLog: Layer.Layer<EventLog, never, MemoryBroker | Faults> = Layer.effect(
+  EventLog,
+  Effect.gen(function* () {
+    const broker = yield* MemoryBroker;
+    const faults = yield* Faults;
+
+    const bounds = (topic: string, partition: number) =>
+      Effect.sync(() => {
+        const stream = broker.events(topic, partition);
+        return { first: stream.firstSequence, last: stream.lastSequence };
+      });
+
+    const open = Effect.fnUntraced(function* (
+      topic: string,
+      partition: number,
+      fromSequence: number,
+    ) {
+      const stream = broker.events(topic, partition);
+      let expected = fromSequence;
+      const gap = (found: number) => new LogGap({ stream: stream.name, expected, found });
+      if (faults.take("events.open", stream.name) !== undefined) {
+        return yield* injected(stream.name);
+      }
+      if (stream.firstSequence > expected) return yield* gap(stream.firstSequence);
+      if (expected > stream.lastSequence + 1) return yield* gap(stream.lastSequence);
+
+      const next: LogReader["next"] = Effect.gen(function* () {
+        if (faults.take("events.next", stream.name) !== undefined) {
+          return yield* injected(stream.name);
+        }
+        for (;;) {
+          const first = stream.firstSequence;
+          if (first > expected) return yield* gap(first);
+          const records: readonly LogRecord[] = withinLimits(
+            stream.from(expected, all),
+            broker.limits,
+          ).map(({ sequence, data }) => ({ sequence, data }));
+          if (records.length > 0) {
+            expected += records.length;
+            return records;
+          }
+          yield* untilChanged(stream);
+        }
+      });
+      return { next };
+    });
+
+    const append = Effect.fnUntraced(function* (
+      topic: string,
+      partition: number,
+      data: Uint8Array,
+    ) {
+      const stream = broker.events(topic, partition);
+      const fault = faults.take("events.append", stream.name);
+      if (fault === "fail") return yield* injected(stream.name);
+      const subject = eventsSubject(topic, partition);
+      const outcome = stream.append([{ subject, data }], broker.nextAppendId());
+      if (outcome.kind !== "stored") {
+        return yield* new LogUnavailable({ stream: stream.name, message: "the stream is full" });
+      }
+      if (fault === "fail-stored") return yield* injected(stream.name);
+      return outcome.last;
+    });
+
+    return EventLog.of({ bounds, open, append });
+  }),
+);

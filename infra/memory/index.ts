@@ -1,0 +1,13 @@
+export { memoryEventLog } from "./event-log.ts";
+export { FaultInjector, Faults } from "./faults.ts";
+export type { Fault, FaultKind, FaultPlan, FaultPoint } from "./faults.ts";
+export { memoryIngestLog } from "./ingest-log.ts";
+export { memoryLayer } from "./layer.ts";
+export type { MemoryOptions, MemoryServices } from "./layer.ts";
+export { Broker, MemoryBroker } from "./memory-broker.ts";
+export type { ReadLimits } from "./memory-broker.ts";
+export { MemoryStream, subjectMatches } from "./memory-stream.ts";
+export type { StoredMessage } from "./memory-stream.ts";
+export { memoryRelayTarget } from "./relay-target.ts";
+export { memoryResultLog } from "./result-log.ts";
+export { memorySnapshotStore } from "./snapshot-store.ts";
