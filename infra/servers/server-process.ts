@@ -31,6 +31,7 @@ export interface RunningServer {
   readonly dir: string;
   readonly logFile: string;
   readonly version: string;
+  readonly binary: Binary;
   readonly exited: Effect.Effect<ProcessExit>;
   readonly hasExited: () => boolean;
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>;
@@ -134,6 +135,7 @@ const launchOnce = Effect.fnUntraced(function* (
       dir,
       logFile,
       version: binary.version,
+      binary,
       exited: server.exited,
       hasExited: server.hasExited,
       signal: server.signal,

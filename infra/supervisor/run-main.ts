@@ -1,0 +1,78 @@
+/**
+ * Runs the main effect of a process: the CLI's, or that of a supervised child.
+ *
+ * M1. The first SIGTERM, SIGINT or SIGHUP interrupts the effect, whose finalizers drain; a second
+ *     SIGINT ends the process at once.
+ * M2. A child whose supervisor is gone (the IPC channel closed) drains too, within a bound.
+ * M3. The process ends when the effect has ended, whatever handles are still open.
+ */
+import { Cause, Effect, Exit, Runtime } from "effect";
+import type { ChildMessage } from "./child-messages.ts";
+
+/** How long a child without its supervisor may take to end. */
+const orphanGraceMs = 5_000;
+
+export interface RunMainOptions {
+  /** Exit code after a drain that a signal asked for. Default: 0. */
+  readonly drainedExitCode?: number;
+  /** Prints the failure that ends the process. Default: its message, on standard error. */
+  readonly reportFailure?: (cause: Cause.Cause<unknown>) => void;
+}
+
+const send = (message: ChildMessage): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    const done = (): void => resume(Effect.void);
+    if (process.send === undefined || !process.connected) return done();
+    process.send(message, undefined, undefined, done);
+  });
+
+/** Tells the supervisor that this process serves, and what it should know. No supervisor: nothing. */
+export const sayReady = (about: unknown = null): Effect.Effect<void> =>
+  send({ tidemark: "ready", about });
+
+const messageOf = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause);
+  return error instanceof Error ? error.message : String(error);
+};
+
+const printFailure = (cause: Cause.Cause<unknown>): void => {
+  // A defect is a bug, and its stack is what one wants to see.
+  const expected = cause.reasons.every((reason) => reason._tag !== "Die");
+  process.stderr.write(`${expected ? messageOf(cause) : Cause.pretty(cause)}\n`);
+};
+
+export const runMain = <A, E>(main: Effect.Effect<A, E>, options: RunMainOptions = {}): void => {
+  const run = Runtime.makeRunMain(({ fiber, teardown }) => {
+    let asked = false;
+    const drain = (): void => {
+      asked = true;
+      fiber.interruptUnsafe(fiber.id);
+    };
+    const onInterrupt = (): void => {
+      if (asked) process.exit(130);
+      drain();
+    };
+    const onOrphaned = (): void => {
+      setTimeout(() => process.exit(1), orphanGraceMs).unref();
+      drain();
+    };
+    process.on("SIGINT", onInterrupt);
+    process.on("SIGTERM", drain);
+    process.on("SIGHUP", drain);
+    if (process.send !== undefined) {
+      if (process.connected) process.once("disconnect", onOrphaned);
+      else onOrphaned();
+    }
+    fiber.addObserver((exit) => {
+      const drained = asked && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause);
+      if (drained) return process.exit(options.drainedExitCode ?? 0);
+      teardown(exit, (code) => process.exit(code));
+    });
+  });
+  const reported = Effect.onExit(main, (exit) => {
+    if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return Effect.void;
+    (options.reportFailure ?? printFailure)(exit.cause);
+    return send({ tidemark: "failed", reason: messageOf(exit.cause) });
+  });
+  run(reported, { disableErrorReporting: true });
+};
