@@ -41,8 +41,8 @@ export interface PartitionOptions {
   readonly useSnapshot: boolean;
   /** A replay ends here; undefined reads on for ever. */
   readonly until: number | undefined;
-  /** The task needs a reader of its own, from the first retained event. */
-  readonly onDiffered: (task: EventTask) => void;
+  /** Gives a task whose state differed a reader of its own, from the first retained event. */
+  readonly rebuild: (task: EventTask) => Effect.Effect<void>;
   /** After what was fetched has been applied. */
   readonly onApplied: (actor: PartitionActor, records: readonly LogRecord[]) => void;
 }
@@ -60,6 +60,8 @@ export class PartitionActor {
   readonly #batches: Metric.Counter<number>;
   #intake: BatchIntake;
   #position = 0;
+  /** Nothing was read yet, and what comes first is the first retained record. */
+  #atLogStart = false;
   #endKnown = 0;
   #caughtUp = false;
   #lastEventAt = 0;
@@ -84,9 +86,20 @@ export class PartitionActor {
   get lastEventAt(): number {
     return this.#lastEventAt;
   }
+  /** Whether the partition ever held an event that counts; only then can a tick move time. */
+  get heldEvent(): boolean {
+    for (const task of this.tasks) return task.core.progress().watermark !== undefined;
+    return false;
+  }
   get snapshotName(): string {
     const ids = [...this.tasks].map((task) => task.id);
     return groupSnapshotName(this.#options.topic, this.#options.partition, ids);
+  }
+
+  /** Lets a task go, between two record batches. */
+  release(task: EventTask): void {
+    this.tasks.delete(task);
+    if (this.tasks.size === 0) this.#emptied.openUnsafe();
   }
 
   /** Until no task is left, or `until` is reached. Interruptible at any point: then `drain`. */
@@ -116,11 +129,13 @@ export class PartitionActor {
     this.#endKnown = bounds.last;
     this.#refuseCutLog(bounds.first, bounds.last);
     yield* this.#reap;
+    if (this.tasks.size === 0) return;
     const oldestMarker = Math.min(...[...this.tasks].map((task) => task.marker.inputSequence));
     const restored = useSnapshot && (yield* this.#restore(oldestMarker, bounds.first));
     if (!restored) {
       this.#intake = this.#options.makeIntake();
       this.#position = bounds.first - 1;
+      this.#atLogStart = true;
       for (const task of this.tasks) task.startOver();
     }
     for (const task of this.tasks) {
@@ -179,6 +194,7 @@ export class PartitionActor {
       const done = yield* untilAvailable(events.open(topic, partition, from)).pipe(
         Effect.flatMap((reader) => this.#readOn(reader, until ?? Infinity)),
         Effect.scoped,
+        Effect.catchTag("LogGap", (gap) => this.#startLater(gap)),
         Effect.catchTag("LogUnavailable", (error) =>
           Effect.logWarning(`reading is interrupted: ${error.message}`).pipe(
             Effect.andThen(Effect.sleep(REOPEN_AFTER_MS)),
@@ -188,6 +204,15 @@ export class PartitionActor {
       );
       if (done) return;
     }
+  });
+
+  /** Retention may cut the log's first records before they are read: that is no gap yet. */
+  readonly #startLater = Effect.fnUntraced(function* (this: PartitionActor, gap: LogGap) {
+    if (!this.#atLogStart || gap.found <= gap.expected) return yield* gap;
+    this.#refuseCutLog(gap.found, Math.max(gap.found - 1, this.#endKnown));
+    this.#position = gap.found - 1;
+    yield* this.#reap;
+    return false;
   });
 
   readonly #readOn = Effect.fnUntraced(function* (
@@ -216,10 +241,14 @@ export class PartitionActor {
     for (const record of records) {
       if (record.sequence > until) return;
       if (record.sequence !== this.#position + 1) return yield* this.#gap(record.sequence);
+      this.#atLogStart = false;
       const batch = this.#intake.read(record.sequence, record.data);
       if (batch.count > 0) this.#lastEventAt = now;
-      const urgent = batch.idle && batch.count === 0;
-      for (const task of this.tasks) task.feed(record.sequence, batch, urgent, true);
+      for (const task of this.tasks) {
+        // A merging task waits to hear that a partition fell silent, or woke up.
+        const urgent = batch.idle !== task.marker.idle;
+        task.feed(record.sequence, batch, urgent, true);
+      }
       this.#position = record.sequence;
       bytes += record.data.byteLength;
       if (bytes < SLICE_BYTES) continue;
@@ -293,12 +322,11 @@ export class PartitionActor {
       yield* task.report;
       if (!task.over && !task.mustRebuild) continue;
       const name = this.snapshotName;
-      this.tasks.delete(task);
+      this.release(task);
       if (!task.mustRebuild) continue;
       yield* this.#keeper.remove(name);
-      this.#options.onDiffered(task);
+      yield* this.#options.rebuild(task);
     }
-    if (this.tasks.size === 0) this.#emptied.openUnsafe();
   });
 
   #stop(gap: LogGap): Effect.Effect<void> {

@@ -16,7 +16,7 @@ import type { Marker } from "../commit/marker.ts";
 import { Fenced } from "../ports/result-log.ts";
 import type { ResultLog } from "../ports/result-log.ts";
 import type { EngineSettings } from "./settings.ts";
-import type { TaskCore } from "./task-core.ts";
+import type { Progress, TaskCore } from "./task-core.ts";
 import { isOver, mayPublish, newLife, step } from "./task-machine.ts";
 import type { TaskEvent, TaskLife } from "./task-machine.ts";
 import { makeTaskMetrics } from "./task-metrics.ts";
@@ -58,6 +58,8 @@ export class TaskActor<Input> {
   readonly #ended = Latch.makeUnsafe(false);
   #running = false;
   #commitsWhileDraining = false;
+  /** The partition never held an accepted event and has been silent: it holds nothing back. */
+  #declaredIdle = false;
 
   constructor(spec: TaskSpec<Input>, log: ResultLog["Service"], settings: EngineSettings) {
     this.id = spec.id;
@@ -144,6 +146,7 @@ export class TaskActor<Input> {
     try {
       this.#core.apply(input);
       this.#position = sequence;
+      this.#declaredIdle = false;
       this.#atBoundary = boundary;
       if (this.#life.state === "restoring") {
         if (this.#core.pendingItems > 0) this.#core.take();
@@ -171,6 +174,16 @@ export class TaskActor<Input> {
 
   quarantine(reason: string): void {
     if (!this.over) this.#send({ type: "quarantine", reason });
+    this.#wake.openUnsafe();
+  }
+
+  /**
+   * Says in the next commit that the partition, which never held an accepted event, is idle. Once
+   * it holds one, the log itself says so.
+   */
+  declareIdle(): void {
+    if (!this.online || this.#declaredIdle || this.#core.progress().watermark !== undefined) return;
+    this.#declaredIdle = true;
     this.#wake.openUnsafe();
   }
 
@@ -246,7 +259,9 @@ export class TaskActor<Input> {
   });
 
   #wantsCommit(): boolean {
-    if (!this.#atBoundary || this.#position <= this.marker.inputSequence) return false;
+    if (!this.#atBoundary) return false;
+    if (this.#declaredIdle && !this.marker.idle && this.online) return true;
+    if (this.#position <= this.marker.inputSequence) return false;
     if (this.#life.state === "draining") return this.#commitsWhileDraining;
     return this.online && (this.#progressDue || this.#core.pendingItems > 0);
   }
@@ -255,7 +270,7 @@ export class TaskActor<Input> {
     const before = this.marker;
     const startedAt = yield* Clock.currentTimeMillis;
     const draft = this.#core.take();
-    const progress = this.#core.progress();
+    const progress = this.#progress();
     const digest = this.#core.digest();
     this.#progressDue = false;
     this.#lastCommitAt = startedAt;
@@ -266,6 +281,11 @@ export class TaskActor<Input> {
     const durationMs = (yield* Clock.currentTimeMillis) - startedAt;
     yield* this.#metrics.committed(before, exit.value, draft, durationMs);
   });
+
+  #progress(): Progress {
+    const progress = this.#core.progress();
+    return this.#declaredIdle ? { ...progress, idle: true } : progress;
+  }
 
   #compare(): void {
     const committed = hex(this.marker.digest);

@@ -1,0 +1,123 @@
+/**
+ * Runs the engine's runtime over memory and virtual time. Nothing here sleeps: `until` lets every
+ * fiber go on, and moves the clock in small steps, until a condition holds.
+ */
+import { Effect, Exit, References, Scope } from "effect";
+import { TestClock } from "effect/testing";
+import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
+import type { Partial, Update } from "../../proto/gen/tidemark/v1/commit.ts";
+import type { DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
+import { commitSubject } from "../../proto/subjects.ts";
+import type { TaskId } from "../../proto/subjects.ts";
+import { MemoryBroker, memoryLayer } from "../../infra/memory/index.ts";
+import type { Broker, MemoryOptions, MemoryServices } from "../../infra/memory/index.ts";
+import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { Intake } from "../intake/intake.ts";
+import { EventLog } from "../ports/event-log.ts";
+import { ResultLog } from "../ports/result-log.ts";
+import { SnapshotStore } from "../ports/snapshot-store.ts";
+import { ProjectionCore } from "../task/projection-core.ts";
+import { DEFAULT_SETTINGS } from "../task/settings.ts";
+import type { EngineSettings } from "../task/settings.ts";
+import type { TaskSpec } from "../task/task-actor.ts";
+import type { EventBatch } from "../intake/event-batch.ts";
+import { PartitionOwner } from "../worker/partition-owner.ts";
+
+/** One isolated system: its own streams, snapshots and clock. */
+export const virtually = <A, E>(
+  program: Effect.Effect<A, E, MemoryServices | Scope.Scope>,
+  options: MemoryOptions = {},
+): Promise<A> =>
+  Effect.runPromise(
+    program.pipe(
+      Effect.scoped,
+      Effect.provide(memoryLayer(options)),
+      Effect.provide(TestClock.layer()),
+      Effect.provideService(References.MinimumLogLevel, "None"),
+    ),
+  );
+
+/** Lets everything that can go on do so, `turns` times, without moving the clock. */
+export const turns = (count: number): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    for (let turn = 0; turn < count; turn++) yield* Effect.yieldNow;
+  });
+
+const STEPS_MAX = 5_000;
+
+/** Moves the clock by `stepMs` at a time until the condition holds; dies when it never does. */
+export const until = (condition: () => boolean, stepMs = 50): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    for (let step = 0; step < STEPS_MAX; step++) {
+      yield* turns(5);
+      if (condition()) return;
+      yield* TestClock.adjust(stepMs);
+    }
+    return yield* Effect.die(new Error(`it never came true: ${condition.toString()}`));
+  });
+
+export const SETTINGS: EngineSettings = { ...DEFAULT_SETTINGS, snapshotEveryMs: 500 };
+
+export const specOf = (plan: ProjectionPlan, partition = 0, version = 1): TaskSpec<EventBatch> => ({
+  id: {
+    kind: plan.merged ? "partial" : "window",
+    projection: plan.definition.name,
+    version,
+    partition,
+  },
+  definitionDigest: plan.digest,
+  makeCore: () => new ProjectionCore(plan, version, partition),
+});
+
+/** An owner of partition 0 with real cores. */
+export const ownerOf = (plan: ProjectionPlan, settings: EngineSettings = SETTINGS) =>
+  Effect.gen(function* () {
+    const ports = {
+      events: yield* EventLog,
+      results: yield* ResultLog,
+      snapshots: yield* SnapshotStore,
+    };
+    const options = {
+      topic: plan.topic.definition.name,
+      partition: 0,
+      idleAfterMs: plan.topic.definition.idleAfterMs,
+      settings,
+      makeIntake: () => new Intake(plan.topic, plan.columns),
+    };
+    const owner = new PartitionOwner(options, ports);
+    yield* Effect.addFinalizer(() => owner.abandon);
+    return owner;
+  });
+
+export interface Published {
+  readonly commits: readonly Commit[];
+  readonly updates: readonly Update[];
+  readonly partials: readonly Partial[];
+  readonly deadLetters: readonly DeadLetter[];
+}
+
+/** All that RESULTS holds of a task, in order. */
+export const publishedBy = (broker: Broker, task: TaskId): Published => {
+  const subject = commitSubject(task);
+  const commits = broker.results.messages
+    .filter((message) => message.subject === subject)
+    .map((message) => Commit.decode(message.data));
+  return {
+    commits,
+    updates: commits.flatMap((commit) => commit.updates),
+    partials: commits.flatMap((commit) => commit.partials),
+    deadLetters: commits.flatMap((commit) => commit.deadLetters),
+  };
+};
+
+export const broker: Effect.Effect<Broker, never, MemoryBroker> = MemoryBroker;
+
+/** A scope of its own that a test closes when it wants to. */
+export const inScope = <A, E, R>(
+  effect: Effect.Effect<A, E, R | Scope.Scope>,
+): Effect.Effect<readonly [A, Effect.Effect<void>], E, Exclude<R, Scope.Scope>> =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make();
+    const value = yield* Scope.provide(effect, scope);
+    return [value, Scope.close(scope, Exit.void)] as const;
+  }) as Effect.Effect<readonly [A, Effect.Effect<void>], E, Exclude<R, Scope.Scope>>;

@@ -1,0 +1,188 @@
+/**
+ * Owns one partition of a topic in this worker: takes its tasks over, gives those that stand close
+ * together one reader, and brings readers together again when a task that lagged has caught up.
+ *
+ * O1. Every task of the partition has at most one reader at a time.
+ * O2. Tasks far apart never wait for each other: a new projection reads the old log alone.
+ * O3. A task changes readers only between two record batches, and to one that it is not behind.
+ */
+import { Effect, Exit, Fiber, Scope } from "effect";
+import type { EventBatch } from "../intake/event-batch.ts";
+import type { EventLog } from "../ports/event-log.ts";
+import type { ResultLog } from "../ports/result-log.ts";
+import type { SnapshotStore } from "../ports/snapshot-store.ts";
+import { tickWhenSilent } from "../task/idle-ticker.ts";
+import { PartitionActor } from "../task/partition-actor.ts";
+import type { BatchIntake, EventTask } from "../task/partition-actor.ts";
+import type { EngineSettings } from "../task/settings.ts";
+import { TaskActor } from "../task/task-actor.ts";
+import type { TaskSpec } from "../task/task-actor.ts";
+
+export interface Ports {
+  readonly events: EventLog["Service"];
+  readonly results: ResultLog["Service"];
+  readonly snapshots: SnapshotStore["Service"];
+}
+
+export interface OwnerOptions {
+  readonly topic: string;
+  readonly partition: number;
+  readonly idleAfterMs: number;
+  readonly settings: EngineSettings;
+  readonly makeIntake: () => BatchIntake;
+}
+
+interface Running {
+  readonly actor: PartitionActor;
+  readonly fiber: Fiber.Fiber<void>;
+}
+
+/** Tasks in groups whose positions lie at most `spreadMax` apart, the furthest first. */
+export const groupByPosition = <T extends { readonly marker: { readonly inputSequence: number } }>(
+  tasks: readonly T[],
+  spreadMax: number,
+): readonly (readonly T[])[] => {
+  const groups: T[][] = [];
+  let top = Infinity;
+  for (const task of tasks.toSorted((a, b) => b.marker.inputSequence - a.marker.inputSequence)) {
+    const position = task.marker.inputSequence;
+    const group = groups.at(-1);
+    if (group !== undefined && top - position <= spreadMax) group.push(task);
+    else {
+      groups.push([task]);
+      top = position;
+    }
+  }
+  return groups;
+};
+
+export class PartitionOwner {
+  readonly #options: OwnerOptions;
+  readonly #ports: Ports;
+  readonly #scope: Scope.Closeable;
+  /** The furthest reader first. */
+  #readers: Running[] = [];
+  readonly #tasks = new Map<string, EventTask>();
+
+  constructor(options: OwnerOptions, ports: Ports) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#scope = Scope.makeUnsafe();
+  }
+
+  /** Every task that was ever started here and not stopped, whatever its state. */
+  get tasks(): readonly EventTask[] {
+    return [...this.#tasks.values()];
+  }
+
+  /** Last sequence that any reader has read. */
+  get position(): number {
+    return this.#readers[0]?.actor.position ?? 0;
+  }
+
+  /** Speaks for the partition when it is silent. Runs beside the tasks for as long as they do. */
+  readonly ticks: Effect.Effect<never> = Effect.suspend(() =>
+    tickWhenSilent({
+      ...this.#options,
+      tickEveryMsMax: this.#options.settings.tickEveryMsMax,
+      events: this.#ports.events,
+      reader: () => this.#readers[0]?.actor,
+    }),
+  );
+
+  /** Takes tasks over and starts to read for them. */
+  readonly start = Effect.fnUntraced(function* (
+    this: PartitionOwner,
+    specs: readonly TaskSpec<EventBatch>[],
+  ) {
+    const tasks = specs.map(
+      (spec) => new TaskActor(spec, this.#ports.results, this.#options.settings),
+    );
+    for (const task of tasks) this.#tasks.set(task.committer.subject, task);
+    yield* Effect.forEach(tasks, (task) => task.takeOver, {
+      concurrency: "unbounded",
+      discard: true,
+    });
+    const acquired = tasks.filter((task) => task.life.state === "restoring");
+    for (const task of acquired) yield* Effect.forkIn(task.commits, this.#scope);
+    const spreadMax = this.#options.settings.readerSpreadMax;
+    for (const group of groupByPosition(acquired, spreadMax)) yield* this.#read(group, true);
+  });
+
+  /** Stops tasks by commit subject, after committing what they have. Their neighbours go on. */
+  readonly stop = Effect.fnUntraced(function* (
+    this: PartitionOwner,
+    subjects: ReadonlySet<string>,
+  ) {
+    for (const [subject, task] of this.#tasks) {
+      if (!subjects.has(subject)) continue;
+      for (const { actor } of this.#readers) actor.release(task);
+      yield* task.drain;
+      this.#tasks.delete(subject);
+    }
+  });
+
+  /** Stops reading, commits, saves snapshots, and ends. */
+  readonly drain: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
+    yield* Effect.forEach(this.#readers, ({ fiber }) => Fiber.interrupt(fiber), {
+      concurrency: "unbounded",
+      discard: true,
+    });
+    yield* Effect.forEach(this.#readers, ({ actor }) => actor.drain, {
+      concurrency: "unbounded",
+      discard: true,
+    });
+    // Those that are over, and those that no reader has yet.
+    for (const task of this.tasks) yield* task.drain;
+    yield* this.abandon;
+  });
+
+  /** Stops without another word, as a crash would. What is not committed is read again. */
+  readonly abandon: Effect.Effect<void> = Effect.suspend(() =>
+    Scope.close(this.#scope, Exit.void),
+  );
+
+  readonly #read = Effect.fnUntraced(function* (
+    this: PartitionOwner,
+    tasks: readonly EventTask[],
+    useSnapshot: boolean,
+  ) {
+    const actor = new PartitionActor(
+      {
+        ...this.#options,
+        ...this.#ports,
+        useSnapshot,
+        until: undefined,
+        rebuild: (task) => this.#read([task], false),
+        onApplied: (reader) => this.#bringTogether(reader),
+      },
+      tasks,
+    );
+    const fiber = yield* Effect.forkIn(
+      actor.run.pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            if (actor.tasks.size > 0) return;
+            this.#readers = this.#readers.filter((running) => running.actor !== actor);
+          }),
+        ),
+      ),
+      this.#scope,
+    );
+    this.#readers.push({ actor, fiber });
+  });
+
+  /** Hands the tasks of a reader that has caught up to the first one (O3). */
+  #bringTogether(reader: PartitionActor): void {
+    const first = this.#readers[0]?.actor;
+    if (first === undefined || first === reader || !first.caughtUp || !reader.caughtUp) return;
+    if (reader.position < first.position) return;
+    for (const task of reader.tasks) {
+      if (!task.online) return;
+    }
+    for (const task of [...reader.tasks]) {
+      reader.release(task);
+      first.tasks.add(task);
+    }
+  }
+}
