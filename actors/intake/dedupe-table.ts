@@ -93,10 +93,16 @@ export class DedupeTable {
   }
 
   #insert(h1: number, h2: number, h3: number, payload: number, seen: number): void {
+    const cells = this.#cells;
     const mask = this.#capacity - 1;
     let index = h1 & mask;
-    while (this.#cells[index * STRIDE + 4] !== 0) index = (index + 1) & mask;
-    this.#cells.set([h1, h2, h3, payload, seen], index * STRIDE);
+    while (cells[index * STRIDE + 4] !== 0) index = (index + 1) & mask;
+    const at = index * STRIDE;
+    cells[at] = h1;
+    cells[at + 1] = h2;
+    cells[at + 2] = h3;
+    cells[at + 3] = payload;
+    cells[at + 4] = seen;
     this.#count++;
   }
 

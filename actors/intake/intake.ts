@@ -150,7 +150,7 @@ export class Intake implements EventBatch {
     const time = this.eventTimes[row]!;
     let payload = murmur32(bytes, dataStarts[row]!, dataEnds[row]!, this.typeIndexes[row]!);
     payload = murmur32(bytes, keyStarts[row]!, keyEnds[row]!, payload);
-    payload = (payload ^ (time % 4_294_967_296) ^ Math.floor(time / 4_294_967_296)) | 0;
+    payload = payload ^ time ^ Math.floor(time / 4_294_967_296);
     return this.#dedupe.see(id[0]!, id[1]!, id[2]!, payload, this.ingestClock);
   }
 

@@ -8,7 +8,8 @@
  *     order they arrived in.
  * U3. A `final` is made of what each partition held when its own watermark passed the window's end;
  *     what came later within allowed lateness follows as corrections. So a final does not depend on
- *     how fast partitions were read.
+ *     how fast partitions were read. (Where no partition held anything in time, it is the first that
+ *     came late.)
  * U4. Nothing is dropped here: a partial for a window that has been given up is a dead letter.
  */
 import { DeadLetter_Reason } from "../../proto/gen/tidemark/v1/dead_letter.ts";
@@ -112,7 +113,7 @@ export class MergeCore implements TaskCore<MergeInput> {
     if (partial.revision <= entry.revisions[partition]!) return;
     entry.revisions[partition] = partial.revision;
     entry.latest[partition] = partial.accumulators;
-    if (partial.kind === Kind.KIND_FINAL) entry.finals[partition] = partial.accumulators;
+    if (partial.kind !== Kind.KIND_CORRECTION) entry.inTime[partition] = partial.accumulators;
     entry.partition = partition;
     entry.sequence = partial.sequence;
     entry.index = partial.index;
@@ -173,9 +174,9 @@ export class MergeCore implements TaskCore<MergeInput> {
   /** Merges an entry's partials, in partition order, into slot 0; returns the state's bytes. */
   #load(entry: MergeEntry, asFinal: boolean): Uint8Array {
     for (const accumulator of this.#accumulators) accumulator.clear(0);
-    for (let partition = 0; partition < entry.latest.length; partition++) {
-      const latest = entry.latest[partition];
-      const bytes = asFinal ? (entry.finals[partition] ?? latest) : latest;
+    const partials =
+      asFinal && entry.inTime.some((bytes) => bytes !== undefined) ? entry.inTime : entry.latest;
+    for (const bytes of partials) {
       if (bytes === undefined) continue;
       const reader = new ByteReader(bytes);
       for (const accumulator of this.#accumulators) accumulator.merge(0, reader);

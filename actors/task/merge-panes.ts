@@ -14,9 +14,9 @@ export class MergeEntry {
   readonly keyBytes: Uint8Array;
   /** Number of the entry in the digest. */
   readonly slot: number;
-  /** By partition: accumulators of its latest partial, and of its final one. */
+  /** By partition: accumulators of its latest partial, and of the last before its corrections. */
   readonly latest: (Uint8Array | undefined)[];
-  readonly finals: (Uint8Array | undefined)[];
+  readonly inTime: (Uint8Array | undefined)[];
   readonly revisions: Uint32Array;
   revision = 0;
   finalized = false;
@@ -33,7 +33,7 @@ export class MergeEntry {
     this.keyBytes = new TextEncoder().encode(key);
     this.slot = slot;
     this.latest = new Array(partitions).fill(undefined);
-    this.finals = new Array(partitions).fill(undefined);
+    this.inTime = new Array(partitions).fill(undefined);
     this.revisions = new Uint32Array(partitions);
   }
 
@@ -49,9 +49,9 @@ export class MergeEntry {
       out.uint32(this.revisions[p]!);
       if (this.revisions[p] === 0) continue;
       out.block(this.latest[p]!);
-      const final = this.finals[p];
-      out.byte(final === undefined ? 0 : 1);
-      if (final !== undefined) out.block(final);
+      const inTime = this.inTime[p];
+      out.byte(inTime === undefined ? 0 : 1);
+      if (inTime !== undefined) out.block(inTime);
     }
   }
 
@@ -68,7 +68,7 @@ export class MergeEntry {
       this.revisions[p] = from.uint32();
       if (this.revisions[p] === 0) continue;
       this.latest[p] = from.block().slice();
-      if (from.byte() === 1) this.finals[p] = from.block().slice();
+      if (from.byte() === 1) this.inTime[p] = from.block().slice();
     }
   }
 }

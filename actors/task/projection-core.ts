@@ -7,8 +7,9 @@
  * Q3. An event for a window that is closed and not expired is counted and published at once as a
  *     correction; one whose window has expired is a dead letter.
  * Q4. The books balance after every batch.
- * Q5. A partial task (plan.merged) publishes partials instead of updates, and before its partition
- *     goes idle publishes what its open windows hold: an idle partition holds nothing back.
+ * Q5. A partial task (plan.merged) publishes partials instead of updates. Its `final` is what it held
+ *     when its own watermark passed the end, its corrections are what came later. Before its
+ *     partition goes idle it publishes what its open windows hold: it will hold nothing back.
  */
 import { DeadLetter_Reason } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
@@ -215,8 +216,8 @@ export class ProjectionCore implements TaskCore<EventBatch> {
   #correct(batch: EventBatch, row: number, pane: Pane, slot: number, watermark: number): void {
     this.#accumulate();
     this.#at(batch.sequence, row);
-    const kind =
-      (this.#table.flags[slot]! & FINALIZED) === 0 ? Kind.KIND_FINAL : Kind.KIND_CORRECTION;
+    const first = (this.#table.flags[slot]! & FINALIZED) === 0 && !this.#plan.merged;
+    const kind = first ? Kind.KIND_FINAL : Kind.KIND_CORRECTION;
     this.#publish(pane, slot, kind, watermark);
   }
 
