@@ -42,7 +42,12 @@ it("tells missing, unexpected and wrong windows apart", async () => {
   const comparison = await compareResults(
     "p",
     sequence(expected("ATL", 1, 3n), expected("ATL", 2, 4n), expected("CLT", 1, 5n)),
-    sequence(actual("ATL", 2, "9"), actual("BOS", 1, "5"), actual("CLT", 1, "5"), actual("DEN", 1, "1")),
+    sequence(
+      actual("ATL", 2, "9"),
+      actual("BOS", 1, "5"),
+      actual("CLT", 1, "5"),
+      actual("DEN", 1, "1"),
+    ),
   );
   expect(comparison).toEqual({
     projection: "p",

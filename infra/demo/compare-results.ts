@@ -99,7 +99,8 @@ export const compareResults = async (
   let left = await expectedIterator.next();
   let given = await actualIterator.next();
   while (left.done !== true || given.done !== true) {
-    const order = left.done === true ? 1 : given.done === true ? -1 : comparePlaces(left.value, given.value);
+    const order =
+      left.done === true ? 1 : given.done === true ? -1 : comparePlaces(left.value, given.value);
     if (order < 0 && left.done !== true) {
       missing++;
       note(`${place(left.value.key, left.value.windowStart)}: is missing`);

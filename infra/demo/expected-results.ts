@@ -69,16 +69,16 @@ export const EXPECTED_PROJECTIONS: readonly ExpectedProjection[] = [
           "origin",
           HOUR_MS,
           `count(*)::bigint, count(delay)::bigint, coalesce(sum(delay), 0)::bigint,
-           coalesce(max(delay), 0)::bigint`,
+           coalesce(min(delay), 0)::bigint, coalesce(max(delay), 0)::bigint`,
         ),
         HOUR_MS,
         (chunk, row) => {
-          const [departures, delays, sum, max] = [2, 3, 4, 5].map(
-            (column) => numbersOf<BigInt64Array>(chunk, column)[row]!,
-          ) as [bigint, bigint, bigint, bigint];
+          const at = (column: number) => numbersOf<BigInt64Array>(chunk, column)[row]!;
+          const [departures, delays, sum, min, max] = [at(2), at(3), at(4), at(5), at(6)];
           return {
             departures: integer(departures),
             meanDelay: meanOf(sum, delays),
+            minDelay: delays === 0n ? NULL : integer(min),
             maxDelay: delays === 0n ? NULL : integer(max),
           };
         },

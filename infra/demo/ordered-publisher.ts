@@ -8,7 +8,13 @@
  * O3. `flush` resolves when every event is acknowledged as stored. An event that the gateway refuses
  *     as invalid is an error: sending it again would fail again.
  */
-import { Client, credentials, status, type ClientDuplexStream, type ServiceError } from "@grpc/grpc-js";
+import {
+  Client,
+  credentials,
+  status,
+  type ClientDuplexStream,
+  type ServiceError,
+} from "@grpc/grpc-js";
 import { PublishStreamResponse, Verdict } from "../../proto/gen/tidemark/v1/ingest.ts";
 
 const METHOD = "/tidemark.v1.IngestService/PublishStream";
@@ -132,7 +138,8 @@ export class OrderedPublisher {
   #pump(): void {
     if (this.#retryTimer !== undefined || this.#failure !== undefined) return;
     this.#stream ??= this.#open();
-    while (this.#sent < this.#pending.length) this.#stream.write(this.#pending[this.#sent++]!.bytes);
+    while (this.#sent < this.#pending.length)
+      this.#stream.write(this.#pending[this.#sent++]!.bytes);
   }
 
   #open(): ClientDuplexStream<Buffer, Buffer> {

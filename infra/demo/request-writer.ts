@@ -107,7 +107,11 @@ export class RequestWriter {
 
   heartbeat(number: number, airport: number, eventTime: number): void {
     this.#payload.reset();
-    this.#event(writeId(this.#id, "heartbeat-", number), this.#airports[airport]!.heartbeat, eventTime);
+    this.#event(
+      writeId(this.#id, "heartbeat-", number),
+      this.#airports[airport]!.heartbeat,
+      eventTime,
+    );
   }
 
   /** The request so far, in bytes of its own. */
@@ -127,8 +131,7 @@ export class RequestWriter {
   #event(idLength: number, typeAndKey: Uint8Array, eventTime: number): void {
     const payload = this.#payload;
     const request = this.#request;
-    const size =
-      2 + idLength + typeAndKey.length + 1 + varintSize(eventTime) + 2 + payload.length;
+    const size = 2 + idLength + typeAndKey.length + 1 + varintSize(eventTime) + 2 + payload.length;
     request.byte(REQUEST.events);
     request.varint(size);
     request.byte(EVENT.id);

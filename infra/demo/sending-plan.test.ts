@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { ProjectionDefinition, TopicDefinition } from "../../projections/definition/definition.ts";
+import type {
+  ProjectionDefinition,
+  TopicDefinition,
+} from "../../projections/definition/definition.ts";
 import { PublishStreamRequest } from "../../proto/gen/tidemark/v1/ingest.ts";
 import type { Event } from "../../proto/gen/tidemark/v1/event.ts";
 import { openFlightFile, type FlightFile } from "./flight-file.ts";

@@ -8,7 +8,10 @@
  *     watermark of that very partition; it lies so far before that date that its window has expired
  *     in every projection.
  */
-import type { ProjectionDefinition, TopicDefinition } from "../../projections/definition/definition.ts";
+import type {
+  ProjectionDefinition,
+  TopicDefinition,
+} from "../../projections/definition/definition.ts";
 import type { FlightChunk, FlightFile } from "./flight-file.ts";
 import { JitterBuffer } from "./jitter.ts";
 import { RequestWriter } from "./request-writer.ts";
@@ -76,10 +79,7 @@ export interface Request {
   readonly events: number;
 }
 
-export async function* requestsOf(
-  file: FlightFile,
-  plan: SendingPlan,
-): AsyncGenerator<Request> {
+export async function* requestsOf(file: FlightFile, plan: SendingPlan): AsyncGenerator<Request> {
   const writer = new RequestWriter(plan.topic, file.airports);
   const jitter = new JitterBuffer(plan);
   const full: Request[] = [];

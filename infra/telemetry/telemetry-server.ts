@@ -58,7 +58,11 @@ export const serveTelemetry = Effect.fnUntraced(function* (
       );
     } else if (path === "/healthz") {
       const problem = options.health?.();
-      answer(problem === undefined ? 200 : 503, "text/plain; charset=utf-8", `${problem ?? "ok"}\n`);
+      answer(
+        problem === undefined ? 200 : 503,
+        "text/plain; charset=utf-8",
+        `${problem ?? "ok"}\n`,
+      );
     } else {
       answer(404, "text/plain; charset=utf-8", "there is /metrics and /healthz\n");
     }

@@ -68,9 +68,7 @@ it("serves metrics and health", async () => {
     expect(metrics.body).toContain("# HELP tidemark_test_total A test.");
     expect(metrics.body).toContain("tidemark_test_total 7");
     expect(metrics.body).toContain(`# TYPE ${METRICS.processCpuSeconds.name} counter`);
-    expect(metrics.body).toMatch(
-      /tidemark_process_resident_memory_bytes\{process="test"\} [1-9]/,
-    );
+    expect(metrics.body).toMatch(/tidemark_process_resident_memory_bytes\{process="test"\} [1-9]/);
     expect(yield* fetchText(port, "/healthz")).toEqual({ status: 200, body: "ok\n" });
     problem = "no connection to NATS";
     expect(yield* fetchText(port, "/healthz")).toEqual({

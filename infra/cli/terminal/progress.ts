@@ -44,7 +44,8 @@ export const renderProgress = (view: ProgressView, withBar: boolean): string => 
     `${count(view.done)} of ${count(view.total)} ${view.unit}`,
     `${count(view.perSecond)} ${view.unit}/s`,
   ];
-  if (left > 0 && view.perSecond > 0) parts.push(`ETA ${duration((left / view.perSecond) * 1_000)}`);
+  if (left > 0 && view.perSecond > 0)
+    parts.push(`ETA ${duration((left / view.perSecond) * 1_000)}`);
   return parts.join("  ");
 };
 

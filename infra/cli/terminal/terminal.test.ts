@@ -73,7 +73,13 @@ const watched = (isTerminal: boolean) => {
     paint: plain,
     write: (text: string) => void written.push(text),
   };
-  const progress = new Progress({ output, label: "Sending", unit: "events", total: 100, now: () => now });
+  const progress = new Progress({
+    output,
+    label: "Sending",
+    unit: "events",
+    total: 100,
+    now: () => now,
+  });
   return { written, progress, at: (ms: number) => (now = ms) };
 };
 
@@ -102,6 +108,8 @@ it("redraws one line on a terminal, ten times a second at most", () => {
   }
   progress.finish();
   expect(written.length).toBe(12);
-  expect(written.slice(0, -1).every((text) => text.startsWith("\r") && text.endsWith("\x1b[K"))).toBe(true);
+  expect(
+    written.slice(0, -1).every((text) => text.startsWith("\r") && text.endsWith("\x1b[K")),
+  ).toBe(true);
   expect(written.at(-1)).toBe("\n");
 });

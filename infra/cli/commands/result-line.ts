@@ -1,0 +1,55 @@
+/** A result as one line for people: window, key, kind, revision, values. */
+import { kindName, valueToJson } from "../../../proto/result-json.ts";
+import type { Result } from "../../../proto/gen/tidemark/v1/result.ts";
+import type { Style } from "../terminal/colour.ts";
+import { time } from "../terminal/format.ts";
+import type { Cell, Column } from "../terminal/table.ts";
+
+const KIND_STYLES: Readonly<Record<string, Style>> = {
+  early: "dim",
+  correction: "yellow",
+  retraction: "red",
+};
+
+const kindCell = (result: Result): Cell => {
+  const text = kindName(result.kind);
+  const style = KIND_STYLES[text];
+  return style === undefined ? text : { text, style };
+};
+
+/** Whole numbers as they are, means with three decimals. */
+export const shownValue = (value: Result["values"][number]["value"]): string => {
+  const kind = value?.kind;
+  if (kind?.$case === "doubleValue" && Number.isFinite(kind.value)) return kind.value.toFixed(3);
+  if (kind?.$case === "stringValue") return kind.value;
+  return valueToJson(value);
+};
+
+/** Columns of results that share the same aggregates. */
+export const resultColumns = (first: Result): readonly Column[] => [
+  { header: "window start" },
+  { header: "key" },
+  ...first.values.map(({ name }): Column => ({ header: name, align: "right" })),
+  { header: "kind" },
+  { header: "rev", align: "right" },
+];
+
+export const resultRow = (result: Result): readonly Cell[] => [
+  time(result.window?.start ?? 0),
+  result.key,
+  ...result.values.map(({ value }) => shownValue(value)),
+  kindCell(result),
+  String(result.revision),
+];
+
+/** One line of a stream of results, aligned by habit rather than by looking ahead. */
+export const resultLine = (result: Result): string =>
+  [
+    time(result.window?.start ?? 0),
+    result.key.padEnd(12),
+    kindName(result.kind).padEnd(10),
+    `r${result.revision}`.padEnd(4),
+    ...result.values.map(({ name, value }) => `${name} ${shownValue(value)}`.padEnd(18)),
+  ]
+    .join("  ")
+    .trimEnd();

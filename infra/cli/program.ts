@@ -1,0 +1,276 @@
+/**
+ * The command line: names, options, help and examples. What a command does is in `commands/`, loaded
+ * when it is called: `tidemark --help` must not wait for a database.
+ */
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { AddressOptions } from "./running-system.ts";
+
+/** What the commands do; the program only says how they are called. */
+export interface Actions {
+  readonly start: (options: StartFlags) => Promise<number>;
+  readonly demo: (options: DemoFlags) => Promise<number>;
+  readonly bench: (options: BenchFlags) => Promise<number>;
+  readonly publish: (topic: string, file: string, options: PublishFlags) => Promise<number>;
+  readonly tail: (name: string, options: TailFlags) => Promise<number>;
+  readonly list: (projection: string, options: ListFlags) => Promise<number>;
+  readonly get: (projection: string, key: string, options: GetFlags) => Promise<number>;
+  readonly status: (options: StatusFlags) => Promise<number>;
+  readonly doctor: (options: DoctorFlags) => Promise<number>;
+  readonly replay: (projection: string, options: ReplayFlags) => Promise<number>;
+}
+
+interface Json {
+  readonly json?: true;
+}
+
+export interface ConfigFlags {
+  readonly config?: string | undefined;
+  readonly dataDir?: string | undefined;
+}
+export interface StartFlags extends ConfigFlags {
+  readonly workers?: number;
+  readonly port?: number;
+}
+export interface DemoFlags extends Json {
+  readonly events?: number;
+  readonly seed: number;
+  readonly exit?: true;
+  readonly fresh?: true;
+  readonly dataDir?: string;
+  readonly workers?: number;
+}
+export interface BenchFlags extends Json {
+  readonly events: number;
+  readonly seed: number;
+  readonly workers?: number;
+}
+export interface PublishFlags extends AddressOptions, Json {
+  readonly type?: string;
+}
+export interface TailFlags extends AddressOptions, Json {
+  readonly key: string;
+  readonly fromStart?: true;
+  readonly limit?: number;
+}
+export interface ListFlags extends AddressOptions, Json {
+  readonly key: string;
+  readonly from?: number;
+  readonly to?: number;
+  readonly limit: number;
+}
+export interface GetFlags extends AddressOptions, Json {
+  readonly at?: number;
+}
+export interface StatusFlags extends AddressOptions, ConfigFlags, Json {
+  readonly watch?: true;
+}
+export interface DoctorFlags extends AddressOptions, ConfigFlags, Json {
+  readonly redis?: string;
+}
+export interface ReplayFlags extends AddressOptions, ConfigFlags, Json {
+  readonly promote?: true;
+}
+
+export const parseCount = (text: string): number => {
+  const value = Number(text.replaceAll("_", ""));
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw new InvalidArgumentError("It must be a whole number of at least 1.");
+  }
+  return value;
+};
+
+const parseInteger = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new InvalidArgumentError("It must be a whole number of at least 0.");
+  }
+  return value;
+};
+
+export const parseTime = (text: string): number => {
+  if (/^-?\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+  // A date without a zone would mean another moment on another machine.
+  const zoned = /^\d{4}-\d{2}-\d{2}$/.test(text) || /(Z|[+-]\d{2}:?\d{2})$/i.test(text);
+  const time = Date.parse(text.replace(" ", "T"));
+  if (!zoned || Number.isNaN(time)) {
+    throw new InvalidArgumentError(
+      'It must be milliseconds since 1970, a date, or a time with its zone: "2001-01-01T08:00:00Z".',
+    );
+  }
+  return time;
+};
+
+const examples = (...lines: readonly string[]): string =>
+  `\nExamples:\n${lines.map((line) => `  $ ${line}`).join("\n")}\n`;
+
+const withGateway = (command: Command): Command =>
+  command
+    .option("--gateway <host:port>", "gateway to talk to (TIDEMARK_GATEWAY)")
+    .option("--data-dir <folder>", "data folder of the running system (TIDEMARK_DATA_DIR)");
+
+const withNats = (command: Command): Command =>
+  command.option("--nats <url>", "nats-server to talk to (TIDEMARK_NATS_URL)");
+
+const withConfig = (command: Command): Command =>
+  command.option("--config <file>", "configuration file (default: tidemark.config.ts)");
+
+const withJson = (command: Command, what: string): Command => command.option("--json", what);
+
+const seed = () =>
+  new Option("--seed <number>", "seed of what is random").argParser(parseInteger).default(1);
+
+export const makeProgram = (
+  version: string,
+  actions: Actions,
+  done: (exitCode: number) => void,
+): Command => {
+  const program = new Command("tidemark")
+    .description("Exact windowed results from streams of events, on NATS JetStream.")
+    .version(version, "-V, --version", "print the version")
+    .helpCommand(false)
+    .showHelpAfterError("(see --help)")
+    .configureHelp({ showGlobalOptions: true });
+
+  withConfig(program.command("start"))
+    .description("run the system: gateway, workers and, unless URLs are given, its own servers")
+    .option("--data-dir <folder>", "where data lives (default: .tidemark)")
+    .option("--workers <count>", "worker processes (default: one a core)", parseCount)
+    .option("--port <port>", "port of the gateway; 0 takes a free one", parseInteger)
+    .addHelpText(
+      "after",
+      examples(
+        "tidemark start",
+        "tidemark start --config ./orders.config.ts --workers 4",
+        "TIDEMARK_NATS_URL=nats://10.0.0.5:4222 tidemark start",
+      ),
+    )
+    .action(async (options: StartFlags) => done(await actions.start(options)));
+
+  withJson(program.command("demo"), "print one line with the summary on stdout, all else on stderr")
+    .description("send three million real flights through the system and check every result")
+    .option("--events <count>", "send only the first so many flights", parseCount)
+    .addOption(seed())
+    .option("--exit", "end after the check; the exit code is 0 only if all is right")
+    .option("--fresh", "begin with an empty data folder")
+    .option("--data-dir <folder>", "where data lives (default: .tidemark/demo)")
+    .option("--workers <count>", "worker processes (default: one a core)", parseCount)
+    .addHelpText(
+      "after",
+      examples(
+        "tidemark demo",
+        "tidemark demo --events 20000 --exit",
+        "tidemark demo --exit --json",
+      ),
+    )
+    .action(async (options: DemoFlags) => done(await actions.demo(options)));
+
+  withJson(program.command("bench"), "print the figures as one line of JSON")
+    .description(
+      "measure throughput, latency and replay on this machine, each with its result checked",
+    )
+    .option("--events <count>", "events of the throughput run", parseCount, 1_000_000)
+    .addOption(seed())
+    .option("--workers <count>", "worker processes (default: one a core)", parseCount)
+    .addHelpText("after", examples("tidemark bench", "tidemark bench --events 5000000 --json"))
+    .action(async (options: BenchFlags) => done(await actions.bench(options)));
+
+  withJson(withGateway(program.command("publish")), "print the counts as one line of JSON")
+    .description("send events, one JSON object a line, from a file or stdin")
+    .argument("<topic>", "topic to send to")
+    .argument("[file]", "file of JSON lines, or - for stdin", "-")
+    .option("--type <name>", "type of lines that name none, such as orders.Paid")
+    .addHelpText(
+      "after",
+      `
+A line: {"id": "...", "type": "...", "key": "...", "time": "2001-01-01T00:05:00Z", "data": {...}}
+"id" and "type" may be left out. The exit code is 1 if any line was rejected; the others are stored.
+${examples(
+  "tidemark publish orders orders.jsonl --type orders.Paid",
+  "generate-events | tidemark publish orders",
+)}`,
+    )
+    .action(async (topic: string, file: string, options: PublishFlags) =>
+      done(await actions.publish(topic, file, options)),
+    );
+
+  withJson(withNats(withGateway(program.command("tail"))), "print JSON, one object a line")
+    .description("follow the updates of a projection, or the dead letters")
+    .argument("<projection|dlq>", 'projection to follow, or "dlq" for dead letters')
+    .option("--from-start", "begin with what is there, not with what comes")
+    .option("--key <prefix>", "only keys that begin so", "")
+    .option("--limit <count>", "end after so many lines", parseCount)
+    .addHelpText(
+      "after",
+      examples(
+        "tidemark tail departures-by-origin",
+        "tidemark tail departures-by-origin --from-start --key ORD --json",
+        "tidemark tail dlq --from-start",
+      ),
+    )
+    .action(async (name: string, options: TailFlags) => done(await actions.tail(name, options)));
+
+  withJson(withGateway(program.command("list")), "print JSON, one object a line")
+    .description("list the results of a projection, by key and window")
+    .argument("<projection>")
+    .option("--key <prefix>", "only keys that begin so", "")
+    .option("--from <time>", "windows that start at or after", parseTime)
+    .option("--to <time>", "windows that start before", parseTime)
+    .option("--limit <count>", "at most so many", parseCount, 50)
+    .addHelpText(
+      "after",
+      examples(
+        "tidemark list departures-by-origin --key ORD",
+        "tidemark list departures-by-destination --from 2001-03-01 --to 2001-03-02 --limit 300",
+      ),
+    )
+    .action(async (projection: string, options: ListFlags) =>
+      done(await actions.list(projection, options)),
+    );
+
+  withJson(withGateway(program.command("get")), "print JSON")
+    .description("print one result")
+    .argument("<projection>")
+    .argument("<key>")
+    .option("--at <time>", "start of the window (default: the latest window)", parseTime)
+    .addHelpText(
+      "after",
+      examples("tidemark get departures-by-origin ORD --at 2001-01-01T08:00:00Z"),
+    )
+    .action(async (projection: string, key: string, options: GetFlags) =>
+      done(await actions.get(projection, key, options)),
+    );
+
+  withJson(withConfig(withNats(withGateway(program.command("status")))), "print JSON")
+    .description("show topics, partitions, lag, watermarks and dead letters")
+    .option("--watch", "show it again every second")
+    .addHelpText("after", examples("tidemark status", "tidemark status --json"))
+    .action(async (options: StatusFlags) => done(await actions.status(options)));
+
+  withJson(withConfig(withNats(withGateway(program.command("doctor")))), "print JSON")
+    .description("check servers, durability and stream settings; exit code 1 if anything is wrong")
+    .option("--redis <url>", "redis-server to check (TIDEMARK_REDIS_URL)")
+    .addHelpText("after", examples("tidemark doctor"))
+    .action(async (options: DoctorFlags) => done(await actions.doctor(options)));
+
+  withJson(
+    withConfig(withNats(withGateway(program.command("replay")))),
+    "print the summary as JSON",
+  )
+    .description(
+      "rebuild a projection from the first event of the log and compare it with the live one",
+    )
+    .argument("<projection>")
+    .option("--promote", "make the rebuilt version the active one if it is complete")
+    .addHelpText(
+      "after",
+      examples(
+        "tidemark replay departures-by-origin",
+        "tidemark replay departures-by-origin --promote",
+      ),
+    )
+    .action(async (projection: string, options: ReplayFlags) =>
+      done(await actions.replay(projection, options)),
+    );
+
+  return program;
+};
