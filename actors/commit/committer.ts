@@ -112,11 +112,7 @@ export class Committer {
   });
 
   /** Durable when it returns. Fenced means that this owner must stop at once. */
-  commit(
-    draft: Draft,
-    progress: Progress,
-    digest: Uint8Array,
-  ): Effect.Effect<Marker, Fenced> {
+  commit(draft: Draft, progress: Progress, digest: Uint8Array): Effect.Effect<Marker, Fenced> {
     return Effect.suspend(() => {
       const last = this.marker;
       invariant(!this.#inFlight, "K1: another commit is in flight");

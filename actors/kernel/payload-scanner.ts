@@ -7,7 +7,12 @@
  *     zero; a field that the event's type does not have is null.
  * P3. A double that is not finite is null: results are finite numbers.
  */
-import type { FieldColumn, FieldSchema, ScalarType, TopicPlan } from "../../projections/definition/plan.ts";
+import type {
+  FieldColumn,
+  FieldSchema,
+  ScalarType,
+  TopicPlan,
+} from "../../projections/definition/plan.ts";
 import type { ColumnVector } from "../intake/event-batch.ts";
 import {
   readVarint,
@@ -188,13 +193,7 @@ export class PayloadScanner {
     return `data.${error}`;
   }
 
-  #varint(
-    field: KnownField,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    row: number,
-  ): number {
+  #varint(field: KnownField, bytes: Uint8Array, start: number, end: number, row: number): number {
     const column = field.column!;
     const at = readVarint(bytes, start, end);
     if (at < 0) return -1;

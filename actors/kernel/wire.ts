@@ -51,12 +51,7 @@ export const varintUnsigned = (): number => varintHigh * TWO_32 + varintLow;
 export const varintSigned = (): number => (varintHigh | 0) * TWO_32 + varintLow;
 
 /** Position after a field's value of the given wire type, or -1. */
-export const skipField = (
-  bytes: Uint8Array,
-  at: number,
-  end: number,
-  wireType: number,
-): number => {
+export const skipField = (bytes: Uint8Array, at: number, end: number, wireType: number): number => {
   switch (wireType) {
     case WIRE_VARINT:
       return readVarint(bytes, at, end);

@@ -52,10 +52,7 @@ export class LogGap extends Schema.TaggedError<LogGap>()("LogGap", {
 export class EventLog extends Context.Service<
   EventLog,
   {
-    readonly bounds: (
-      topic: string,
-      partition: number,
-    ) => Effect.Effect<LogBounds, LogUnavailable>;
+    readonly bounds: (topic: string, partition: number) => Effect.Effect<LogBounds, LogUnavailable>;
     /** Delivers from `fromSequence` (at least 1) on. */
     readonly open: (
       topic: string,

@@ -98,7 +98,8 @@ test("reading a partial twice changes nothing", () => {
   run.read(encodeBatch([sale("a", 1, "x"), pulse("p", 50)]));
   const commit = commitOf(run, 0);
   const merged = new MergeRun().apply(commit).apply(commit);
-  for (const partition of [1, 2]) merged.apply(commitOf(new PartitionRun(plan, partition), partition));
+  for (const partition of [1, 2])
+    merged.apply(commitOf(new PartitionRun(plan, partition), partition));
   expect(merged.updates.map(describeUpdate)).toEqual(["x [0, 10) final 1: 1"]);
 });
 

@@ -225,7 +225,8 @@ export class MergeCore implements TaskCore<MergeInput> {
       ingestTime: this.#ingestTime,
       window: { start: partial.windowStart, end: partial.windowEnd },
       watermark: this.#givenUp,
-      lateness: this.#givenUp - expiresAt(partial.windowEnd, this.#plan.definition.allowedLatenessMs),
+      lateness:
+        this.#givenUp - expiresAt(partial.windowEnd, this.#plan.definition.allowedLatenessMs),
       error:
         `partition ${partition} held its first event after every other partition had given up ` +
         `the window; the partial is kept here as \`event\``,

@@ -38,7 +38,9 @@ test("a late key in a closed window gets its one final, then corrections", () =>
 
 test("an expired window takes nothing more: the event is a dead letter with its bytes", () => {
   const run = new PartitionRun(salesPlan({ ...COUNT, allowedLatenessMs: 5 }));
-  run.read(encodeBatch([sale("a", 1), sale("b", 15), sale("in-time", 2), sale("c", 16), sale("d", 3)]));
+  run.read(
+    encodeBatch([sale("a", 1), sale("b", 15), sale("in-time", 2), sale("c", 16), sale("d", 3)]),
+  );
   expect(described(run)).toEqual(["k [0, 10) final 1: 1"]);
   const [first, second] = run.output.deadLetters;
   expect(run.output.deadLetters).toHaveLength(2);

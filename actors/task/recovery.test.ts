@@ -5,7 +5,15 @@
 import { Effect, Fiber } from "effect";
 import { describe, expect, test } from "vitest";
 import { encodeBatch, salesPlan } from "../testkit/plans.ts";
-import { broker, ownerOf, publishedBy, specOf, turns, until, virtually } from "../testkit/virtual-engine.ts";
+import {
+  broker,
+  ownerOf,
+  publishedBy,
+  specOf,
+  turns,
+  until,
+  virtually,
+} from "../testkit/virtual-engine.ts";
 
 const PLAN = salesPlan({ allowedLatenessMs: 12 });
 const TASK = specOf(PLAN).id;

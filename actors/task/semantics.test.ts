@@ -40,9 +40,15 @@ const eventArbitrary = fc.record({
 });
 
 const logArbitrary: fc.Arbitrary<LoggedBatch[]> = fc
-  .array(fc.record({ gap: fc.integer({ min: -5, max: 20 }), events: fc.array(eventArbitrary, { minLength: 1, maxLength: 12 }) }), {
-    maxLength: 12,
-  })
+  .array(
+    fc.record({
+      gap: fc.integer({ min: -5, max: 20 }),
+      events: fc.array(eventArbitrary, { minLength: 1, maxLength: 12 }),
+    }),
+    {
+      maxLength: 12,
+    },
+  )
   .map((batches) => {
     let ingestTime = INGEST;
     let time = -40;
@@ -108,7 +114,10 @@ test("sections 1-5: updates, dead letters and books equal the model's", () => {
   fc.assert(
     fc.property(logArbitrary, settingsArbitrary, (log, settings) => {
       const run = runEngine(log, settings);
-      const model = runModel(log.flatMap((batch) => batch.events), settings);
+      const model = runModel(
+        log.flatMap((batch) => batch.events),
+        settings,
+      );
       expect(comparable(run)).toEqual(model.updates);
       const letters = (reason: number) =>
         run.output.deadLetters.filter((l) => l.reason === reason).map((l) => l.eventId);
@@ -125,35 +134,47 @@ test("sections 1-5: updates, dead letters and books equal the model's", () => {
 
 test("E6: batch boundaries change no result", () => {
   fc.assert(
-    fc.property(logArbitrary, settingsArbitrary, fc.integer({ min: 1, max: 9 }), (log, settings, size) => {
-      const events = log.flatMap((batch) => batch.events).map((event) => ({ ...event, ingestTime: INGEST }));
-      const chunks = (by: number): LoggedBatch[] =>
-        Array.from({ length: Math.ceil(events.length / by) }, (_, i) => ({
-          ingestTime: INGEST,
-          events: events.slice(i * by, (i + 1) * by),
-        }));
-      const whole = comparable(runEngine(chunks(10_000), settings));
-      expect(comparable(runEngine(chunks(size), settings))).toEqual(whole);
-    }),
+    fc.property(
+      logArbitrary,
+      settingsArbitrary,
+      fc.integer({ min: 1, max: 9 }),
+      (log, settings, size) => {
+        const events = log
+          .flatMap((batch) => batch.events)
+          .map((event) => ({ ...event, ingestTime: INGEST }));
+        const chunks = (by: number): LoggedBatch[] =>
+          Array.from({ length: Math.ceil(events.length / by) }, (_, i) => ({
+            ingestTime: INGEST,
+            events: events.slice(i * by, (i + 1) * by),
+          }));
+        const whole = comparable(runEngine(chunks(10_000), settings));
+        expect(comparable(runEngine(chunks(size), settings))).toEqual(whole);
+      },
+    ),
     { numRuns: RUNS },
   );
 });
 
 test("E6: a restart at any batch, with drafts taken at other times, changes no byte", () => {
   fc.assert(
-    fc.property(logArbitrary, settingsArbitrary, fc.infiniteStream(fc.boolean()), (log, settings, coin) => {
-      const whole = runEngine(log, settings);
-      const run = new PartitionRun(planOf(settings));
-      for (const batch of log) {
-        run.read(encode(batch));
-        const [take, restart] = [coin.next().value, coin.next().value];
-        if (take || restart) run.take();
-        if (restart) run.restart();
-      }
-      run.take();
-      expect(run.output).toEqual(whole.output);
-      expect(digestHex(run.core)).toBe(digestHex(whole.core));
-    }),
+    fc.property(
+      logArbitrary,
+      settingsArbitrary,
+      fc.infiniteStream(fc.boolean()),
+      (log, settings, coin) => {
+        const whole = runEngine(log, settings);
+        const run = new PartitionRun(planOf(settings));
+        for (const batch of log) {
+          run.read(encode(batch));
+          const [take, restart] = [coin.next().value, coin.next().value];
+          if (take || restart) run.take();
+          if (restart) run.restart();
+        }
+        run.take();
+        expect(run.output).toEqual(whole.output);
+        expect(digestHex(run.core)).toBe(digestHex(whole.core));
+      },
+    ),
     { numRuns: RUNS },
   );
 });

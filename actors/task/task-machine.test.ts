@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { IllegalTransition, isOver, mayPublish, newLife, step, TASK_STATES } from "./task-machine.ts";
+import {
+  IllegalTransition,
+  isOver,
+  mayPublish,
+  newLife,
+  step,
+  TASK_STATES,
+} from "./task-machine.ts";
 import type { TaskEvent, TaskLife, TaskState } from "./task-machine.ts";
 
 const reason = "because";

@@ -1,6 +1,9 @@
 /** Small plans and record batches for tests of the engine, without files or servers. */
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
-import type { AggregateDefinition, ProjectionDefinition } from "../../projections/definition/definition.ts";
+import type {
+  AggregateDefinition,
+  ProjectionDefinition,
+} from "../../projections/definition/definition.ts";
 import type {
   AggregatePlan,
   FieldColumn,

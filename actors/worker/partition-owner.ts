@@ -138,9 +138,7 @@ export class PartitionOwner {
   });
 
   /** Stops without another word, as a crash would. What is not committed is read again. */
-  readonly abandon: Effect.Effect<void> = Effect.suspend(() =>
-    Scope.close(this.#scope, Exit.void),
-  );
+  readonly abandon: Effect.Effect<void> = Effect.suspend(() => Scope.close(this.#scope, Exit.void));
 
   readonly #read = Effect.fnUntraced(function* (
     this: PartitionOwner,
