@@ -18,6 +18,7 @@ import { DedupeTable } from "./dedupe-table.ts";
 import { ACCEPTED, CONFLICT, DUPLICATE, FUTURE, INVALID } from "./event-batch.ts";
 import type { ColumnVector, EventBatch } from "./event-batch.ts";
 
+const ID_STRIDE = 4;
 const SNAPSHOT_LAYOUT = 0x746d_6901;
 
 export class Intake implements EventBatch {
@@ -37,6 +38,8 @@ export class Intake implements EventBatch {
   readonly #watermark: Watermark;
   readonly #maxFutureSkewMs: number;
   readonly #idHash = new Int32Array(4);
+  /** Four words a row: three of the id, one of the payload. */
+  #idHashes = new Int32Array(1024 * ID_STRIDE);
 
   /** `columns`: every payload field that some projection of the topic reads, each path once. */
   constructor(topic: TopicPlan, columns: readonly FieldColumn[]) {
@@ -110,17 +113,12 @@ export class Intake implements EventBatch {
     const scanner = this.#scanner;
     const payloads = this.#payloads;
     const watermark = this.#watermark;
-    const { idStarts, idEnds, dataStarts, dataEnds, typeIndexes, eventTimes, errors } = scanner;
+    const { dataStarts, dataEnds, typeIndexes, eventTimes, errors } = scanner;
     const latest = ingestTime + this.#maxFutureSkewMs;
+    this.#sight(bytes);
     for (let row = 0; row < count; row++) {
       watermarks[row] = watermark.value;
-      if (idStarts[row] !== idEnds[row]) {
-        const sighting = this.#sight(bytes, row);
-        if (sighting !== "first") {
-          verdicts[row] = sighting === "duplicate" ? DUPLICATE : CONFLICT;
-          continue;
-        }
-      }
+      if (verdicts[row] !== ACCEPTED) continue;
       if (errors.size > 0 && errors.has(row)) {
         verdicts[row] = INVALID;
         payloads.clear(row);
@@ -143,15 +141,45 @@ export class Intake implements EventBatch {
     }
   }
 
-  #sight(bytes: Uint8Array, row: number): "first" | "duplicate" | "conflict" {
+  /**
+   * Marks duplicates and conflicts in `verdicts`, everything else as accepted for now. Hashing and
+   * looking up are loops of their own: the look-ups then wait for memory together, not in turn.
+   */
+  #sight(bytes: Uint8Array): void {
+    const { count, verdicts } = this;
     const { idStarts, idEnds, keyStarts, keyEnds, dataStarts, dataEnds } = this.#scanner;
+    const { typeIndexes, eventTimes } = this.#scanner;
     const id = this.#idHash;
-    murmur128(bytes, idStarts[row]!, idEnds[row]!, 0, id);
-    const time = this.eventTimes[row]!;
-    let payload = murmur32(bytes, dataStarts[row]!, dataEnds[row]!, this.typeIndexes[row]!);
-    payload = murmur32(bytes, keyStarts[row]!, keyEnds[row]!, payload);
-    payload = payload ^ time ^ Math.floor(time / 4_294_967_296);
-    return this.#dedupe.see(id[0]!, id[1]!, id[2]!, payload, this.ingestClock);
+    if (this.#idHashes.length < count * ID_STRIDE) {
+      this.#idHashes = new Int32Array(verdicts.length * ID_STRIDE);
+    }
+    const hashes = this.#idHashes;
+    for (let row = 0; row < count; row++) {
+      murmur128(bytes, idStarts[row]!, idEnds[row]!, 0, id);
+      const time = eventTimes[row]!;
+      let payload = murmur32(bytes, dataStarts[row]!, dataEnds[row]!, typeIndexes[row]!);
+      payload = murmur32(bytes, keyStarts[row]!, keyEnds[row]!, payload);
+      const at = row * ID_STRIDE;
+      hashes[at] = id[0]!;
+      hashes[at + 1] = id[1]!;
+      hashes[at + 2] = id[2]!;
+      hashes[at + 3] = payload ^ time ^ Math.floor(time / 4_294_967_296);
+    }
+    const dedupe = this.#dedupe;
+    const clock = this.ingestClock;
+    for (let row = 0; row < count; row++) {
+      verdicts[row] = ACCEPTED;
+      if (idStarts[row] === idEnds[row]) continue;
+      const at = row * ID_STRIDE;
+      const sighting = dedupe.see(
+        hashes[at]!,
+        hashes[at + 1]!,
+        hashes[at + 2]!,
+        hashes[at + 3]!,
+        clock,
+      );
+      if (sighting !== "first") verdicts[row] = sighting === "duplicate" ? DUPLICATE : CONFLICT;
+    }
   }
 
   snapshot(): Uint8Array {
