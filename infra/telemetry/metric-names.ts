@@ -1,6 +1,8 @@
 /**
- * The metrics that `infra` itself keeps. The gateway and the engine declare theirs beside their own
- * code; all of them meet in Effect's metric registry and leave through `telemetry-server.ts`.
+ * The metrics that `infra` keeps: of processes, and of the gateway, which reports without knowing a
+ * metrics library. The engine's own are in `actors/task/metrics.ts`; all of them meet in Effect's
+ * registry and leave through `telemetry-server.ts`. Names follow Prometheus: base units, `_total` for
+ * counters.
  */
 import { Metric } from "effect";
 
@@ -25,17 +27,65 @@ export const METRICS = {
     name: "tidemark_process_event_loop_delay_p99_seconds",
     help: "99th percentile of the delay of the event loop since the last scrape.",
   },
+  ingestEvents: {
+    name: "tidemark_ingest_events_total",
+    help: "Events answered, by verdict: stored, quarantined, invalid, unavailable.",
+  },
+  ingestBytes: {
+    name: "tidemark_ingest_request_bytes_total",
+    help: "Size of the requests answered.",
+  },
+  ingestRequestSeconds: {
+    name: "tidemark_ingest_request_seconds",
+    help: "From a request's arrival to its last acknowledgement by the log.",
+  },
+  ingestRefused: {
+    name: "tidemark_ingest_refused_total",
+    help: "Requests refused whole, by reason.",
+  },
+  ingestAppendSeconds: {
+    name: "tidemark_ingest_append_seconds",
+    help: "From the append of a record batch to its acknowledgement by the log, after fsync.",
+  },
+  ingestAppendedEvents: {
+    name: "tidemark_ingest_appended_events_total",
+    help: "Events in acknowledged record batches.",
+  },
+  ingestAppendedBytes: {
+    name: "tidemark_ingest_appended_bytes_total",
+    help: "Size of acknowledged record batches.",
+  },
+  ingestAppendFailures: {
+    name: "tidemark_ingest_append_failures_total",
+    help: "Record batches that the log did not acknowledge, by kind: full, unavailable.",
+  },
+  childRestarts: {
+    name: "tidemark_child_restarts_total",
+    help: "Times that the supervisor has started a process again.",
+  },
 } as const;
 
 export type MetricKey = keyof typeof METRICS;
+export type Labels = Readonly<Record<string, string>>;
 
-/** A gauge of the table, labelled with the process that keeps it. */
-export const processGauge = (key: MetricKey, process: string): Metric.Gauge<number> =>
-  Metric.gauge(METRICS[key].name, { description: METRICS[key].help, attributes: { process } });
+/** From half a millisecond to half a minute. */
+const SECONDS = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+];
 
-export const processCounter = (key: MetricKey, process: string): Metric.Counter<number> =>
+export const gauge = (key: MetricKey, labels: Labels): Metric.Gauge<number> =>
+  Metric.gauge(METRICS[key].name, { description: METRICS[key].help, attributes: labels });
+
+export const counter = (key: MetricKey, labels: Labels): Metric.Counter<number> =>
   Metric.counter(METRICS[key].name, {
     description: METRICS[key].help,
-    attributes: { process },
+    attributes: labels,
     incremental: true,
+  });
+
+export const seconds = (key: MetricKey, labels: Labels): Metric.Histogram<number> =>
+  Metric.histogram(METRICS[key].name, {
+    description: METRICS[key].help,
+    attributes: labels,
+    boundaries: SECONDS,
   });

@@ -2,7 +2,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Effect } from "effect";
 import type { Context, Scope } from "effect";
-import { processCounter, processGauge } from "./metric-names.ts";
+import { counter, gauge } from "./metric-names.ts";
 
 export interface ProcessMonitor {
   readonly sample: (context: Context.Context<never>) => void;
@@ -19,11 +19,11 @@ export const monitorProcess = Effect.fnUntraced(function* (
     }),
     (histogram) => Effect.sync(() => histogram.disable()),
   );
-  const cpu = processCounter("processCpuSeconds", name);
-  const resident = processGauge("processResidentBytes", name);
-  const heap = processGauge("processHeapBytes", name);
-  const uptime = processGauge("processUptimeSeconds", name);
-  const loop = processGauge("eventLoopDelayP99Seconds", name);
+  const cpu = counter("processCpuSeconds", { process: name });
+  const resident = gauge("processResidentBytes", { process: name });
+  const heap = gauge("processHeapBytes", { process: name });
+  const uptime = gauge("processUptimeSeconds", { process: name });
+  const loop = gauge("eventLoopDelayP99Seconds", { process: name });
   let counted = 0;
   return {
     sample: (context) => {

@@ -1,5 +1,7 @@
 import { Effect, Logger, Metric } from "effect";
 import { expect, it } from "vitest";
+import { PrometheusMetrics } from "effect/observability";
+import { ingestMetrics } from "./ingest-metrics.ts";
 import { logFormatFor, makeLogger, renderPretty, type LogOptions } from "./log.ts";
 import { METRICS } from "./metric-names.ts";
 import { serveTelemetry } from "./telemetry-server.ts";
@@ -89,4 +91,32 @@ it("names the port that is in use and what to do", async () => {
         "choose another one with metrics.port (TIDEMARK_METRICS_PORT), or 0 for any free port",
     );
   }).pipe(Effect.scoped, Effect.runPromise);
+});
+
+it("turns what the gateway tells into counters and histograms", () => {
+  const text = Effect.gen(function* () {
+    const context = yield* Effect.context<never>();
+    const metrics = ingestMetrics(context);
+    const request = { topic: "orders", method: "PublishStream" as const, bytes: 900, latencyMs: 4 };
+    metrics.answered({ ...request, stored: 9, quarantined: 0, invalid: 1, unavailable: 0 });
+    metrics.refused("Publish", "unknown-topic");
+    const append = { topic: "orders", partition: 0, events: 9, bytes: 800, latencyMs: 3 };
+    metrics.appended({ ...append, failure: undefined });
+    metrics.appended({ ...append, failure: "full" });
+    return PrometheusMetrics.formatUnsafe(context);
+  }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()), Effect.runSync);
+  const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  expect(samples.filter((line) => !line.includes("_bucket"))).toEqual([
+    'tidemark_ingest_events_total{topic="orders",verdict="stored"} 9',
+    'tidemark_ingest_events_total{topic="orders",verdict="invalid"} 1',
+    'tidemark_ingest_request_bytes_total{topic="orders",method="PublishStream"} 900',
+    'tidemark_ingest_request_seconds_sum{method="PublishStream"} 0.004',
+    'tidemark_ingest_request_seconds_count{method="PublishStream"} 1',
+    'tidemark_ingest_refused_total{method="Publish",reason="unknown-topic"} 1',
+    'tidemark_ingest_append_seconds_sum{topic="orders"} 0.003',
+    'tidemark_ingest_append_seconds_count{topic="orders"} 1',
+    'tidemark_ingest_appended_events_total{topic="orders"} 9',
+    'tidemark_ingest_appended_bytes_total{topic="orders"} 800',
+    'tidemark_ingest_append_failures_total{topic="orders",kind="full"} 1',
+  ]);
 });
