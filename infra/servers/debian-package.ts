@@ -140,7 +140,7 @@ const lock = (file: string): Effect.Effect<void, CommandFailed, Scope.Scope> =>
       const holder = spawn("flock", [file, "sh", "-c", "echo held; read -r _"], {
         stdio: ["pipe", "pipe", "ignore"],
       });
-      holder.once("error", (error) => resume(Effect.fail({ detail: error.message })));
+      holder.once("error", () => resume(Effect.fail({ detail: "flock cannot be run" })));
       holder.once("exit", () => resume(Effect.fail({ detail: `${file} cannot be locked` })));
       holder.stdout.once("data", () => resume(Effect.succeed(() => holder.stdin.end())));
       return Effect.sync(() => holder.kill());

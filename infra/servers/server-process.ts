@@ -84,7 +84,7 @@ const logTail = (file: string, from: number): Effect.Effect<string> =>
     }
   });
 
-const portTaken = /:(\d+):[^\n]*address already in use/i;
+const portTaken = /127\.0\.0\.1:(\d+): bind: address already in use/i;
 const diskTrouble =
   /no space left on device|permission denied|read-only file system|not a directory/i;
 const sign = /\[FTL\]|\[ERR\]|fatal|error|failed|can't/i;

@@ -68,8 +68,14 @@ test("groups drain in the reverse order of their start", async () => {
     }),
   );
   expect(log).toEqual([
-    ...["a up 1", "b up 1", "c up 1", "d up 1"],
-    ...["d down 1", "b down 1", "c down 1", "a down 1"],
+    "a up 1",
+    "b up 1",
+    "c up 1",
+    "d up 1",
+    "d down 1",
+    "b down 1",
+    "c down 1",
+    "a down 1",
   ]);
 });
 
@@ -91,8 +97,12 @@ test("a child that died is started again after the backoff, and hears what it sa
     }),
   );
   expect(names(events)).toEqual([
-    ...["a started", "a died", "a restarting", "a started"],
-    ...["a draining", "a drained"],
+    "a started",
+    "a died",
+    "a restarting",
+    "a started",
+    "a draining",
+    "a drained",
   ]);
   expect(child.previous).toEqual([undefined, 1]);
 });
