@@ -11,7 +11,9 @@ export interface Mistake {
 }
 
 const describe = (subject: string, mistakes: readonly Mistake[]): string => {
-  const lines = mistakes.map(({ path, message }) => (path === "" ? message : `${path}: ${message}`));
+  const lines = mistakes.map(({ path, message }) =>
+    path === "" ? message : `${path}: ${message}`,
+  );
   return lines.length === 1
     ? `${subject}: ${lines[0]}`
     : `${subject} has ${lines.length} mistakes:\n${lines.map((line) => `  ${line}`).join("\n")}`;

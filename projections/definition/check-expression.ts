@@ -160,7 +160,9 @@ const enumValues = (column: FieldColumn): Readonly<Record<string, number>> | und
   if (enums.some((values) => values === undefined)) return undefined;
   const [first, ...others] = enums as Readonly<Record<string, number>>[];
   return Object.fromEntries(
-    Object.entries(first!).filter(([name, number]) => others.every((other) => other[name] === number)),
+    Object.entries(first!).filter(([name, number]) =>
+      others.every((other) => other[name] === number),
+    ),
   );
 };
 
@@ -217,8 +219,7 @@ const checkUnary = (
       `"${op}" takes ${wanted}, but ${printExpression(arg.expression)} is ${article(arg.type)}`,
     );
   }
-  if (arg.type === undefined) return undefined;
-  return op === "not" ? "boolean" : "double";
+  return op === "not" ? "boolean" : arg.type;
 };
 
 const checkBinary = (
@@ -249,7 +250,9 @@ const checkBinary = (
       `"${op}" takes ${logical ? "booleans" : "numbers"}, but ${printExpression(expression)} is ${article(type)}`,
     );
   }
-  return logical ? "boolean" : "double";
+  if (logical) return "boolean";
+  const exact = op !== "divide" && left.type === "integer" && right.type === "integer";
+  return exact ? "integer" : "double";
 };
 
 /** The expression with its type, or undefined when its shape is wrong. Mistakes say the rest. */
@@ -310,9 +313,7 @@ const checkOperation = (
   depth: number,
 ): CheckedExpression | undefined => {
   const op = mistakes.oneOf(givenOp, at(path, "op"), OPERATORS) as
-    | UnaryOperator
-    | BinaryOperator
-    | undefined;
+    UnaryOperator | BinaryOperator | undefined;
   const items = mistakes.items(givenArgs, at(path, "args"));
   if (op === undefined || items === undefined) return undefined;
   const unary = UNARY.find((known) => known === op);

@@ -58,7 +58,8 @@ const names = (
   if (items.length === 0) return mistakes.add(path, `is empty: ${what}`);
   items.forEach((item, index) => {
     if (mistakes.text(item, at(path, index)) === undefined) return;
-    if (items.indexOf(item) < index) mistakes.add(at(path, index), `${shown(item)} stands here twice`);
+    if (items.indexOf(item) < index)
+      mistakes.add(at(path, index), `${shown(item)} stands here twice`);
   });
   return items as readonly string[];
 };
@@ -76,8 +77,10 @@ export const checkTopic = (
   const given = mistakes.object(value, path, KEYS);
   if (given === undefined) return undefined;
   const where = (key: (typeof KEYS)[number]): string => at(path, named(key));
-  const duration = (key: Exclude<keyof typeof TOPIC_DEFAULTS, "partitions" | "maxBytes">, range = NOT_NEGATIVE) =>
-    mistakes.duration(given[key] ?? TOPIC_DEFAULTS[key], where(key), range)!;
+  const duration = (
+    key: Exclude<keyof typeof TOPIC_DEFAULTS, "partitions" | "maxBytes">,
+    range = NOT_NEGATIVE,
+  ) => mistakes.duration(given[key] ?? TOPIC_DEFAULTS[key], where(key), range)!;
   const maxBytes = given["maxBytes"] ?? TOPIC_DEFAULTS.maxBytes;
   return {
     name: checkName(given["name"], where("name"), mistakes)!,

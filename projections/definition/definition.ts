@@ -28,8 +28,7 @@ export type EmitDefinition =
 
 /** `key`: one subject a key. `bucket`: keys share `buckets` subjects by hash; for many keys. */
 export type SubjectsDefinition =
-  | { readonly by: "key" }
-  | { readonly by: "bucket"; readonly buckets: number };
+  { readonly by: "key" } | { readonly by: "bucket"; readonly buckets: number };
 
 export interface ProjectionDefinition {
   readonly name: string;

@@ -34,18 +34,18 @@ export const digestOf = (
   const { where, key, window, allowedLatenessMs, aggregates, emit } = definition;
   const covered = {
     topic: { name, partitions, maxOutOfOrdernessMs, maxFutureSkewMs, dedupeHorizonMs },
-    types: topic.types.filter((_, index) => reads[index]).map((type) => type.name),
-    columns: columns.map((column) => ({
-      path: column.path,
-      fields: column.fields.flatMap((field, index) =>
-        field === undefined
-          ? []
-          : {
-              type: topic.types[index]!.name,
-              number: field.number,
-              scalar: field.scalar,
-              optional: field.optional,
-            },
+    types: topic.types
+      .filter((_, index) => reads[index])
+      .map((type) => type.name)
+      .sort(),
+    columns: columns.map(({ path, fields }) => ({
+      path,
+      fields: Object.fromEntries(
+        fields.flatMap((field, index) => {
+          if (field === undefined) return [];
+          const { number, scalar, optional } = field;
+          return [[topic.types[index]!.name, { number, scalar, optional }]];
+        }),
       ),
     })),
     where,

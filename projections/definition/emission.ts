@@ -1,10 +1,6 @@
 /** Windows, and how their results are published. Makers of the data in `definition.ts`. */
 import { DefinitionError } from "../errors.ts";
-import type {
-  EmitDefinition,
-  SubjectsDefinition,
-  WindowDefinition,
-} from "./definition.ts";
+import type { EmitDefinition, SubjectsDefinition, WindowDefinition } from "./definition.ts";
 import type { Duration } from "./duration.ts";
 import { ANY_SIGN, BUCKETS, Mistakes, POSITIVE } from "./reading.ts";
 

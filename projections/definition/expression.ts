@@ -22,7 +22,8 @@ export type Expression =
   | { readonly op: BinaryOperator; readonly args: readonly [Expression, Expression] };
 
 /**
- * What an expression evaluates to. `integer` is exact 64-bit when it is a bare field; the result of
- * integer arithmetic is a double and exact up to 2^53.
+ * What an expression evaluates to. `integer` is exact 64-bit when it is a bare field. Adding,
+ * subtracting, multiplying and negating integers gives an integer that was computed as a double, so
+ * exact up to 2^53; dividing gives a double.
  */
 export type ExpressionType = "integer" | "double" | "string" | "boolean";

@@ -65,7 +65,8 @@ export class Mistakes {
 
   /** An object with keys of any name. */
   record(value: unknown, path: string): Fields | undefined {
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
+    if (typeof value === "object" && value !== null && !Array.isArray(value))
+      return value as Fields;
     return this.add(path, `must be an object, not ${shown(value)}`);
   }
 
@@ -84,8 +85,13 @@ export class Mistakes {
     return this.add(path, `must be true or false, not ${shown(value)}`);
   }
 
-  oneOf<const T extends string>(value: unknown, path: string, options: readonly T[]): T | undefined {
-    if (typeof value === "string" && (options as readonly string[]).includes(value)) return value as T;
+  oneOf<const T extends string>(
+    value: unknown,
+    path: string,
+    options: readonly T[],
+  ): T | undefined {
+    if (typeof value === "string" && (options as readonly string[]).includes(value))
+      return value as T;
     const best = typeof value === "string" ? nearest(value, options) : undefined;
     const hint = best === undefined ? "" : `; did you mean ${JSON.stringify(best)}?`;
     return this.add(path, `must be one of ${listed(options)}, not ${shown(value)}${hint}`);
@@ -123,7 +129,13 @@ export class Mistakes {
   }
 
   /** Notes that `name` is none of `candidates`, with the nearest. */
-  unknownName(path: string, message: string, name: string, candidates: Iterable<string>, what: string) {
+  unknownName(
+    path: string,
+    message: string,
+    name: string,
+    candidates: Iterable<string>,
+    what: string,
+  ) {
     return this.add(path, message + suggestion(name, candidates, what));
   }
 }

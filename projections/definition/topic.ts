@@ -4,7 +4,7 @@
  * A relative path of a .proto file is taken from the file in which `topic()` is called, so that a
  * definition works from whatever folder it is started. Paths in JSON are relative to that JSON file.
  */
-import { dirname, resolve } from "node:path";
+import { dirname, isAbsolute, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DefinitionError } from "../errors.ts";
 import type { ByteSize } from "./byte-size.ts";
@@ -59,9 +59,11 @@ const callerFolder = (callee: (...args: never) => unknown): string | undefined =
     Error.prepareStackTrace = (_, sites) => sites[0]?.getFileName();
     const holder: { stack?: unknown } = {};
     Error.captureStackTrace(holder, callee);
-    const file = holder.stack;
-    if (typeof file !== "string" || file.startsWith("node:") || file.startsWith("data:")) return;
-    return dirname(file.startsWith("file:") ? fileURLToPath(file.replace(/[?#].*$/, "")) : file);
+    if (typeof holder.stack !== "string") return undefined;
+    // Loaders that run TypeScript add a query to what they load.
+    const file = holder.stack.replace(/[?#](?:tsx-)?namespace=.*$/, "");
+    if (file.startsWith("file:")) return dirname(fileURLToPath(file));
+    return isAbsolute(file) ? dirname(file) : undefined;
   } finally {
     Error.prepareStackTrace = prepareStackTrace;
     Error.stackTraceLimit = stackTraceLimit;

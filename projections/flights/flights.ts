@@ -5,16 +5,7 @@
  * `departures-by-origin` follows the event's key, so each partition answers alone;
  * `departures-by-destination` groups by another field, so partitions are merged.
  */
-import {
-  count,
-  field,
-  max,
-  mean,
-  min,
-  projection,
-  topic,
-  tumbling,
-} from "../index.ts";
+import { count, field, max, mean, min, projection, topic, tumbling } from "../index.ts";
 
 export const flights = topic("flights", {
   schemas: ["./flights.proto"],

@@ -84,7 +84,9 @@ const fieldOptions = (field: protobuf.FieldBase, file: ProtoFile) => {
   return {
     features: {
       fieldPresence:
-        FeatureSet_FieldPresence[features["field_presence"] as keyof typeof FeatureSet_FieldPresence],
+        FeatureSet_FieldPresence[
+          features["field_presence"] as keyof typeof FeatureSet_FieldPresence
+        ],
       repeatedFieldEncoding:
         FeatureSet_RepeatedFieldEncoding[
           features["repeated_field_encoding"] as keyof typeof FeatureSet_RepeatedFieldEncoding

@@ -64,6 +64,11 @@ class ProtoParser {
   parse(paths: readonly string[]): ParsedFiles {
     for (const path of paths) this.#file(resolve(path), undefined);
     for (const file of this.#files.values()) this.#check(file);
+    try {
+      this.#root.resolveAll();
+    } catch (error) {
+      throw new SchemaError(`cannot be linked: ${(error as Error).message}`, paths[0]);
+    }
     return { files: [...this.#files.values()], wellKnown: [...this.#wellKnown] };
   }
 
@@ -77,8 +82,11 @@ class ProtoParser {
     const known = this.#files.get(path);
     if (known !== undefined) return known;
     if (this.#open.includes(path)) {
-      const circle = [...this.#open.slice(this.#open.indexOf(path)), path].map((each) => basename(each));
-      throw new SchemaError(`imports itself: ${circle.join(" -> ")}`, path, importedBy?.line);
+      const circle = [...this.#open.slice(this.#open.indexOf(path)), path].map((each) =>
+        basename(each),
+      );
+      const reason = `imports go in a circle: ${circle.join(" -> ")}`;
+      throw new SchemaError(reason, importedBy?.path, importedBy?.line);
     }
     const source = this.#source(path);
     if (source === undefined) throw new SchemaError("no such file", path);
@@ -137,7 +145,11 @@ class ProtoParser {
     const hint = target.startsWith("google/protobuf/")
       ? suggestion(target, wellKnownNames, "files of google/protobuf")
       : `; looked for ${tried.join(", ")}`;
-    throw new SchemaError(`imports ${JSON.stringify(target)}, which does not exist${hint}`, from, line);
+    throw new SchemaError(
+      `imports ${JSON.stringify(target)}, which does not exist${hint}`,
+      from,
+      line,
+    );
   }
 
   #addWellKnown(name: string): void {
@@ -152,7 +164,8 @@ class ProtoParser {
     const taken = new Set([...this.#files.values()].map((file) => file.name));
     const conventional = join(...packageName.split("."), basename(path));
     let name = path.endsWith(`/${conventional}`) ? conventional : basename(path);
-    while (taken.has(name)) name = path.slice(path.lastIndexOf("/", path.length - name.length - 2) + 1);
+    while (taken.has(name))
+      name = path.slice(path.lastIndexOf("/", path.length - name.length - 2) + 1);
     return name;
   }
 
@@ -227,7 +240,9 @@ const checkEnum = (file: ProtoFile, source: string, each: protobuf.Enum): void =
   if (first !== undefined && (file.edition !== "proto3" || first[1] === 0)) return;
   const label = `enum ${each.fullName.slice(1)}`;
   const reason =
-    first === undefined ? `${label} has no values` : `the first value of ${label} must be 0, not ${first[1]}`;
+    first === undefined
+      ? `${label} has no values`
+      : `the first value of ${label} must be 0, not ${first[1]}`;
   throw new SchemaError(reason, file.path, lineOf(source, "enum", each.name));
 };
 
@@ -244,9 +259,11 @@ const lineOf = (source: string, ...words: readonly string[]): number | undefined
 /** The parser's message, with its file and line where ours stand. */
 const syntaxError = (path: string, source: string, message: string): SchemaError => {
   const line = /\(.*?line (\d+)\)$/.exec(message)?.[1];
-  const reason = message.replace(/ \((?:[^()]*, )?line \d+\)$/, "").replace("token 'null'", "end of file");
+  const reason = message
+    .replace(/ \((?:[^()]*, )?line \d+\)$/, "")
+    .replace("token 'null'", "end of file");
   const undeclared =
-    !/^\s*(syntax|edition)\s*=/m.test(source) && /^illegal token/.test(message)
+    !/^\s*(syntax|edition)\s*=/m.test(source) && message.startsWith("illegal token")
       ? '; does the file begin with: syntax = "proto3";'
       : "";
   return new SchemaError(

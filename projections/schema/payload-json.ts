@@ -18,7 +18,11 @@ import { suggestion } from "../definition/did-you-mean.ts";
 import { at } from "../definition/reading.ts";
 import { PayloadError } from "../errors.ts";
 
-export const jsonToBinary = (message: DescMessage, json: string, registry: Registry): Uint8Array => {
+export const jsonToBinary = (
+  message: DescMessage,
+  json: string,
+  registry: Registry,
+): Uint8Array => {
   try {
     return toBinary(message, fromJsonString(message, json, { registry }));
   } catch (error) {
@@ -34,12 +38,26 @@ export const binaryToJson = (
   try {
     return toJsonString(message, fromBinary(message, bytes), { registry });
   } catch (error) {
-    throw new PayloadError(message.typeName, "", `is not valid Protobuf: ${(error as Error).message}`);
+    throw new PayloadError(
+      message.typeName,
+      "",
+      `is not valid Protobuf: ${(error as Error).message}`,
+    );
   }
 };
 
 const reasonOf = (error: Error): string =>
-  error.message.replace(/^cannot (?:decode|encode) .*? (?:from JSON|to binary): /, "");
+  error.message
+    .replace(/^cannot (?:decode|encode) .*? (?:from JSON|to binary): /, "")
+    .replace(/^(?:list item #\d+|map (?:key|entry)[^:]*): /, "");
+
+/** Why a value does not fit its field. */
+const valueReason = (field: DescField, value: JsonValue, failure: Error): string => {
+  if (field.enum === undefined || typeof value !== "string") return reasonOf(failure);
+  const names = field.enum.values.map(({ name }) => name);
+  const reason = `${JSON.stringify(value)} is no value of the enum ${field.enum.typeName}`;
+  return reason + suggestion(value, names, "values");
+};
 
 /** Reads the JSON again, part by part, for the smallest part that is wrong. Only after a failure. */
 const explain = (message: DescMessage, json: string, registry: Registry, error: Error) => {
@@ -50,11 +68,7 @@ const explain = (message: DescMessage, json: string, registry: Registry, error: 
     return new PayloadError(message.typeName, "", `is not JSON: ${(syntax as Error).message}`);
   }
   const fault = new FaultFinder(registry).message(message, value, "");
-  return new PayloadError(
-    message.typeName,
-    fault?.path ?? "",
-    fault?.reason ?? reasonOf(error),
-  );
+  return new PayloadError(message.typeName, fault?.path ?? "", fault?.reason ?? reasonOf(error));
 };
 
 interface Fault {
@@ -110,7 +124,7 @@ class FaultFinder {
   ): Fault | undefined {
     const failure = this.#failure(message, { [key]: value });
     if (failure === undefined) return undefined;
-    const whole = { path, reason: reasonOf(failure) };
+    const whole = { path, reason: valueReason(field, value, failure) };
     if (field.fieldKind === "message") return this.message(field.message, value, path) ?? whole;
     const parts: readonly (readonly [string | number, JsonValue, JsonValue])[] =
       field.fieldKind === "list" && Array.isArray(value)
@@ -123,7 +137,7 @@ class FaultFinder {
       if (itemFailure === undefined) continue;
       const inner =
         field.message === undefined ? undefined : this.message(field.message, item, at(path, part));
-      return inner ?? { path: at(path, part), reason: reasonOf(itemFailure) };
+      return inner ?? { path: at(path, part), reason: valueReason(field, item, itemFailure) };
     }
     return whole;
   }

@@ -30,8 +30,14 @@ export const wellKnownDescriptor = (name: string): FileDescriptorProto | undefin
 
 /** Makes the file's types known to the parser, so that references to them resolve. */
 export const addWellKnown = (root: protobuf.Root, name: string): void => {
-  const bundled = protobuf.common.get(name);
   const file =
-    bundled ?? (require(`protobufjs/${name.replace(/proto$/, "json")}`) as protobuf.INamespace);
-  root.addJSON(file.nested ?? {});
+    protobuf.common.get(name) ??
+    (require(`protobufjs/${name.replace(/proto$/, "json")}`) as protobuf.INamespace);
+  const google = file.nested?.["google"] as protobuf.INamespace | undefined;
+  const types = (google?.nested?.["protobuf"] as protobuf.INamespace | undefined)?.nested ?? {};
+  const namespace = root.define("google.protobuf");
+  // Some of these files bring along what they import.
+  for (const [type, json] of Object.entries(types)) {
+    if (namespace.get(type) === null) namespace.addJSON({ [type]: json });
+  }
 };
