@@ -1,0 +1,91 @@
+/**
+ * A walk through the results of one version, by key, then by window start, in small steps: between
+ * two steps other work may run, and no cursor stays open.
+ *
+ * R1. A step goes on exactly after the row where the last one stopped.
+ * R2. Windows outside the asked times are jumped over, not read.
+ */
+import type { Result } from "../../proto/gen/tidemark/v1/result.ts";
+import { rowWindowStart, seekNextKey, seekStart } from "./row-key.ts";
+import type { KeyRange } from "./row-key.ts";
+import { rowIsLive } from "./result-row.ts";
+
+export interface RowQuery {
+  readonly projection: string;
+  readonly version: number;
+  readonly keyPrefix: string;
+  /** Windows that start at or after. */
+  readonly from: number | undefined;
+  /** Windows that start before. */
+  readonly to: number | undefined;
+}
+
+type ReadRange = (
+  range: KeyRange,
+  exclusiveStart: boolean,
+) => Iterable<{ readonly key: Buffer; readonly value: Buffer }>;
+
+export class RowScan {
+  /** The row where the walk stands; hand it to `goOnAfter` of another walk of the same query. */
+  last: Buffer | undefined;
+  done = false;
+  visited = 0;
+  /** Bytes of the rows that were returned. */
+  bytes = 0;
+  readonly #query: RowQuery;
+  readonly #end: Buffer;
+  readonly #read: ReadRange;
+  readonly #decode: (row: Buffer) => Result;
+  #start: Buffer;
+  #exclusive = false;
+
+  constructor(query: RowQuery, range: KeyRange, read: ReadRange, decode: (row: Buffer) => Result) {
+    this.#query = query;
+    this.#start = range.start;
+    this.#end = range.end;
+    this.#read = read;
+    this.#decode = decode;
+  }
+
+  goOnAfter(row: Buffer): this {
+    this.last = this.#start = row;
+    this.#exclusive = true;
+    return this;
+  }
+
+  /** Visits at most `rows` rows, and stops after `results` of them were results. */
+  step(rows: number, results: number): Result[] {
+    const found: Result[] = [];
+    const until = this.visited + rows;
+    while (!this.done && this.visited < until && found.length < results) {
+      if (!this.#run(until, results, found)) this.done = true;
+    }
+    return found;
+  }
+
+  /** False when the range is at its end; true when it stopped or has to jump. */
+  #run(until: number, results: number, found: Result[]): boolean {
+    const { from, to } = this.#query;
+    const range = { start: this.#start, end: this.#end };
+    for (const { key, value } of this.#read(range, this.#exclusive)) {
+      this.visited++;
+      this.last = this.#start = key;
+      this.#exclusive = true;
+      const start = rowWindowStart(key);
+      if (from !== undefined && start < from) return this.#jump(seekStart(key, from));
+      if (to !== undefined && start >= to) return this.#jump(seekNextKey(key));
+      if (rowIsLive(value)) {
+        this.bytes += value.length;
+        found.push(this.#decode(value));
+      }
+      if (this.visited >= until || found.length >= results) return true;
+    }
+    return false;
+  }
+
+  #jump(to: Buffer): true {
+    this.#start = to;
+    this.#exclusive = false;
+    return true;
+  }
+}
