@@ -86,6 +86,8 @@ const writeAptConfig = Effect.fnUntraced(function* (
     "APT::Install-Recommends": "false",
     "Acquire::Languages": "none",
     "Acquire::Retries": "2",
+    // Otherwise an update that reached nothing succeeds.
+    "APT::Update::Error-Mode": "any",
   };
   yield* Effect.promise(async () => {
     await mkdir(join(work, "lists"), { recursive: true });

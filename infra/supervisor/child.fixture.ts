@@ -10,9 +10,14 @@ const [journal, name, behaviour] = process.argv.slice(2) as [string, string, str
 const write = (what: string): Effect.Effect<void> =>
   Effect.sync(() => appendFileSync(journal, `${name} ${what}\n`));
 
+/** A drain that does not end, and says so. */
+const hang = Effect.sync(() => {
+  if (process.connected) process.send?.("draining");
+}).pipe(Effect.andThen(Effect.never));
+
 const serve = Effect.gen(function* () {
   yield* write("up");
-  yield* Effect.addFinalizer(() => (behaviour === "stubborn" ? Effect.never : write("drained")));
+  yield* Effect.addFinalizer(() => (behaviour === "stubborn" ? hang : write("drained")));
   yield* sayReady({ pid: process.pid, before: process.env["BEFORE"] ?? null });
   return yield* Effect.never;
 });
