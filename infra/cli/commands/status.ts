@@ -1,0 +1,179 @@
+/** `tidemark status`: what the streams say, as tables or as one line of JSON. */
+import type { ProjectionStatus } from "../../../proto/gen/tidemark/v1/query.ts";
+import type { RunFile } from "../../processes/run-file.ts";
+import type { Survey, TaskSurvey } from "../survey.ts";
+import { bytes, count, time } from "../terminal/format.ts";
+import { renderTable, type Cell } from "../terminal/table.ts";
+import type { Paint } from "../terminal/colour.ts";
+
+export interface StatusReport {
+  readonly run: RunFile | undefined;
+  readonly survey: Survey;
+  /** What the gateway says, or why it could not be asked. */
+  readonly projections: readonly ProjectionStatus[] | string;
+}
+
+export interface ProjectionSummary {
+  readonly projection: string;
+  readonly version: number;
+  readonly active: boolean | undefined;
+  readonly results: number | undefined;
+  /** Undefined when a task's topic is not configured here. */
+  readonly lag: number | undefined;
+  /** The least of its tasks' watermarks; undefined before the first event. */
+  readonly watermark: number | undefined;
+  readonly events: number;
+  readonly counted: number;
+  readonly late: number;
+  readonly duplicate: number;
+  readonly deadLetters: number;
+}
+
+const sum = (values: readonly number[]): number =>
+  values.reduce((total, value) => total + value, 0);
+
+const leastWatermark = (tasks: readonly TaskSurvey[]): number | undefined => {
+  const known = tasks.flatMap(({ marker }) =>
+    marker.watermark === undefined ? [] : [marker.watermark],
+  );
+  return known.length === 0 ? undefined : Math.min(...known);
+};
+
+export const summarise = ({ survey, projections }: StatusReport): readonly ProjectionSummary[] => {
+  const versions = new Map<string, TaskSurvey[]>();
+  for (const task of survey.tasks) {
+    const name = `${task.projection} ${task.version}`;
+    versions.set(name, [...(versions.get(name) ?? []), task]);
+  }
+  return [...versions.values()].map((tasks) => {
+    const { projection, version } = tasks[0]!;
+    const served = Array.isArray(projections)
+      ? (projections as readonly ProjectionStatus[]).find(
+          (status) => status.projection === projection && status.version === version,
+        )
+      : undefined;
+    const merge = tasks.filter(({ kind }) => kind === "merge");
+    const readers = tasks.filter(({ kind }) => kind !== "merge");
+    const lags = tasks.map(({ lag }) => lag);
+    return {
+      projection,
+      version,
+      active: served?.active,
+      results: served?.results,
+      lag: lags.includes(undefined) ? undefined : sum(lags as number[]),
+      watermark: leastWatermark(merge.length > 0 ? merge : readers),
+      events: sum(readers.map(({ marker }) => marker.books.events)),
+      counted: sum(readers.map(({ marker }) => marker.books.counted)),
+      late: sum(readers.map(({ marker }) => marker.books.late)),
+      duplicate: sum(readers.map(({ marker }) => marker.books.duplicate)),
+      deadLetters: sum(
+        survey.deadLetters
+          .filter((letters) => letters.projection === projection)
+          .map((letters) => letters.count),
+      ),
+    };
+  });
+};
+
+export const statusJson = (report: StatusReport): string =>
+  JSON.stringify({
+    system: report.run ?? null,
+    topics: report.survey.topics,
+    projections: summarise(report),
+    tasks: report.survey.tasks.map(({ marker, ...task }) => ({
+      ...task,
+      epoch: marker.epoch,
+      inputSequence: marker.inputSequence,
+      watermark: marker.watermark ?? null,
+      idle: marker.idle,
+      books: marker.books,
+    })),
+    deadLetters: report.survey.deadLetters,
+  });
+
+const shownLag = (lag: number | undefined): Cell => {
+  if (lag === undefined) return { text: "?", style: "yellow" };
+  return lag === 0 ? { text: "0", style: "green" } : { text: count(lag), style: "yellow" };
+};
+
+const shownTime = (ms: number | undefined): string => (ms === undefined ? "-" : time(ms));
+
+const right = (header: string) => ({ header, align: "right" as const });
+
+export const renderStatus = (report: StatusReport, paint: Paint): string => {
+  const { run, survey } = report;
+  const sections: string[] = [];
+  if (run !== undefined) {
+    sections.push(
+      `${paint("bold", "System")}  gateway ${run.gateway}  NATS ${run.natsUrl}  Redis ${run.redisUrl}\n` +
+        `        pid ${run.pid}, since ${time(Date.parse(run.startedAt))}, data in ${run.dataDir}\n`,
+    );
+  }
+  if (typeof report.projections === "string") {
+    sections.push(`${paint("yellow", "the gateway was not asked")}: ${report.projections}\n`);
+  }
+  sections.push(
+    `${paint("bold", "Topics")}\n` +
+      renderTable(
+        [{ header: "topic" }, right("partition"), right("first"), right("last"), right("size")],
+        survey.topics.flatMap(({ name, partitions }) =>
+          partitions.length === 0
+            ? [[name, "-", "-", "-", "-"]]
+            : partitions.map(({ partition, first, last, bytes: size }) => [
+                name,
+                String(partition),
+                count(first),
+                count(last),
+                bytes(size),
+              ]),
+        ),
+        paint,
+      ),
+  );
+  sections.push(
+    `${paint("bold", "Projections")}\n` +
+      renderTable(
+        [
+          { header: "projection" },
+          right("version"),
+          right("results"),
+          right("lag"),
+          { header: "watermark" },
+          right("events"),
+          right("counted"),
+          right("late"),
+          right("duplicate"),
+          right("dead letters"),
+        ],
+        summarise(report).map((row) => [
+          row.projection,
+          `${row.version}${row.active === true ? "*" : ""}`,
+          row.results === undefined ? "?" : count(row.results),
+          shownLag(row.lag),
+          shownTime(row.watermark),
+          count(row.events),
+          count(row.counted),
+          count(row.late),
+          count(row.duplicate),
+          count(row.deadLetters),
+        ]),
+        paint,
+      ),
+  );
+  if (survey.deadLetters.length > 0) {
+    sections.push(
+      `${paint("bold", "Dead letters")}\n` +
+        renderTable(
+          [{ header: "topic" }, { header: "projection" }, { header: "reason" }, right("count")],
+          survey.deadLetters.map((row) => [
+            row.topic,
+            row.projection,
+            row.reason,
+            count(row.count),
+          ]),
+          paint,
+        ),
+    );
+  }
+  return sections.join("\n");
+};

@@ -1,0 +1,206 @@
+/**
+ * What the streams say of a system: the one account of topics, tasks, lag and dead letters that
+ * `status`, the demo and the benchmark share. Read from the log itself, so it is true also when no
+ * process of ours is alive.
+ */
+import { Effect } from "effect";
+import { readMarker, type Marker } from "../../actors/commit/marker.ts";
+import {
+  DLQ_STREAM,
+  PROJECTIONS_STREAM,
+  RESULTS_STREAM,
+  eventsStream,
+} from "../../proto/subjects.ts";
+import type { Config } from "../config/config.ts";
+import { request, storedMessage, type ApiFailure, type StreamInfo } from "../nats/jetstream-api.ts";
+import type { Link } from "../nats/link.ts";
+
+export interface PartitionSurvey {
+  readonly partition: number;
+  readonly first: number;
+  /** 0 before the first record batch. */
+  readonly last: number;
+  readonly bytes: number;
+}
+
+export interface TopicSurvey {
+  readonly name: string;
+  /** Empty when the topic was never provisioned. */
+  readonly partitions: readonly PartitionSurvey[];
+}
+
+export interface TaskSurvey {
+  readonly kind: "window" | "partial" | "merge";
+  readonly projection: string;
+  readonly version: number;
+  readonly partition: number;
+  readonly marker: Marker;
+  /** Records of its input that the task has not committed; undefined for an unknown topic. */
+  readonly lag: number | undefined;
+}
+
+export interface DeadLetterCount {
+  readonly topic: string;
+  readonly projection: string;
+  readonly reason: string;
+  readonly count: number;
+}
+
+export interface Survey {
+  readonly topics: readonly TopicSurvey[];
+  readonly tasks: readonly TaskSurvey[];
+  readonly deadLetters: readonly DeadLetterCount[];
+  readonly streams: readonly StreamInfo[];
+  /** Last sequence of RESULTS. */
+  readonly resultsLast: number;
+}
+
+/** What must be known of the configuration to place tasks and streams. */
+export type SurveyPlan = Pick<Config, "topics" | "projections">;
+
+interface StreamPage {
+  readonly total: number;
+  readonly streams: readonly StreamInfo[] | null;
+}
+
+const listStreams = Effect.fnUntraced(function* (
+  link: Link,
+): Effect.fn.Return<readonly StreamInfo[], ApiFailure> {
+  const streams: StreamInfo[] = [];
+  for (;;) {
+    const page = yield* request<StreamPage>(link, "$JS.API.STREAM.LIST", {
+      offset: streams.length,
+    });
+    streams.push(...(page.streams ?? []));
+    if (streams.length >= page.total || (page.streams ?? []).length === 0) return streams;
+  }
+});
+
+/** Subjects of a stream that match a filter, with their numbers of messages. */
+const subjectsOf = Effect.fnUntraced(function* (
+  link: Link,
+  stream: string,
+  filter: string,
+): Effect.fn.Return<ReadonlyMap<string, number>, ApiFailure> {
+  const subjects = new Map<string, number>();
+  for (;;) {
+    const info = yield* request<StreamInfo & { readonly total?: number }>(
+      link,
+      `$JS.API.STREAM.INFO.${stream}`,
+      { subjects_filter: filter, offset: subjects.size },
+    );
+    const page = Object.entries(info.state.subjects ?? {});
+    for (const [subject, count] of page) subjects.set(subject, count);
+    if (page.length === 0 || subjects.size >= (info.total ?? 0)) return subjects;
+  }
+});
+
+const surveyTopics = (
+  plan: SurveyPlan,
+  streams: ReadonlyMap<string, StreamInfo>,
+): readonly TopicSurvey[] =>
+  plan.topics.map(({ name, partitions }) => ({
+    name,
+    partitions: Array.from({ length: partitions }, (_, partition) => ({
+      partition,
+      state: streams.get(eventsStream(name, partition))?.state,
+    }))
+      .filter(({ state }) => state !== undefined)
+      .map(({ partition, state }) => ({
+        partition,
+        first: state!.first_seq,
+        last: state!.last_seq,
+        bytes: state!.bytes,
+      })),
+  }));
+
+interface Found {
+  readonly isPartial: boolean;
+  readonly projection: string;
+  readonly version: number;
+  readonly partition: number;
+  readonly marker: Marker;
+}
+
+const findTasks = Effect.fnUntraced(function* (
+  link: Link,
+): Effect.fn.Return<readonly Found[], ApiFailure> {
+  const found: Found[] = [];
+  for (const isPartial of [false, true]) {
+    const root = isPartial ? "partials" : "results";
+    for (const subject of (yield* subjectsOf(link, RESULTS_STREAM, `${root}.>`)).keys()) {
+      const [, projection = "", version, partition] = subject.split(".");
+      const last = yield* storedMessage(link, RESULTS_STREAM, { last_by_subj: subject });
+      if (last === undefined) continue;
+      found.push({
+        isPartial,
+        projection,
+        version: Number(version),
+        partition: Number(partition),
+        marker: readMarker(last.seq, last.data),
+      });
+    }
+  }
+  return found;
+});
+
+const sameVersion = (a: Found, b: Found): boolean =>
+  a.projection === b.projection && a.version === b.version;
+
+const placeTask = (
+  task: Found,
+  all: readonly Found[],
+  plan: SurveyPlan,
+  topics: readonly TopicSurvey[],
+): TaskSurvey => {
+  const { isPartial, projection, version, partition, marker } = task;
+  const partials = all.filter((other) => other.isPartial && sameVersion(task, other));
+  if (!isPartial && partials.length > 0) {
+    // Its input is the partials in RESULTS.
+    const last = Math.max(...partials.map((partial) => partial.marker.sequence));
+    const lag = Math.max(0, last - marker.inputSequence);
+    return { kind: "merge", projection, version, partition, marker, lag };
+  }
+  const topic = plan.projections.find(({ name }) => name === projection)?.topic;
+  const log = topics
+    .find(({ name }) => name === topic)
+    ?.partitions.find((candidate) => candidate.partition === partition);
+  const lag = log === undefined ? undefined : Math.max(0, log.last - marker.inputSequence);
+  const kind = isPartial ? "partial" : "window";
+  return { kind, projection, version, partition, marker, lag };
+};
+
+const byPlace = (a: TaskSurvey, b: TaskSurvey): number =>
+  a.projection.localeCompare(b.projection) ||
+  a.version - b.version ||
+  Number(a.kind === "merge") - Number(b.kind === "merge") ||
+  a.partition - b.partition;
+
+export const survey = Effect.fn("survey")(function* (
+  link: Link,
+  plan: SurveyPlan,
+): Effect.fn.Return<Survey, ApiFailure> {
+  const streams = yield* listStreams(link);
+  const byName = new Map(streams.map((info) => [info.config.name, info]));
+  const tasks = byName.has(RESULTS_STREAM) ? yield* findTasks(link) : [];
+  const letters: ReadonlyMap<string, number> = byName.has(DLQ_STREAM)
+    ? yield* subjectsOf(link, DLQ_STREAM, "dlq.>")
+    : new Map();
+  const topics = surveyTopics(plan, byName);
+  return {
+    topics,
+    tasks: tasks.map((task) => placeTask(task, tasks, plan, topics)).toSorted(byPlace),
+    deadLetters: [...letters]
+      .map(([subject, count]) => {
+        const [, topic = "", projection = "", reason = ""] = subject.split(".");
+        return { topic, projection, reason, count };
+      })
+      .toSorted((a, b) => a.projection.localeCompare(b.projection)),
+    streams: streams.filter(
+      ({ config: { name } }) =>
+        [RESULTS_STREAM, PROJECTIONS_STREAM, DLQ_STREAM].includes(name) ||
+        name.startsWith("EVENTS_"),
+    ),
+    resultsLast: byName.get(RESULTS_STREAM)?.state.last_seq ?? 0,
+  };
+});
