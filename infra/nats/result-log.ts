@@ -1,0 +1,67 @@
+/** ResultLog on JetStream: the RESULTS stream. */
+import { Effect, Layer } from "effect";
+import { LogUnavailable } from "../../actors/ports/event-log.ts";
+import { ResultLog } from "../../actors/ports/result-log.ts";
+import { RESULTS_STREAM } from "../../proto/subjects.ts";
+import { compareAndAppend } from "./compare-and-append.ts";
+import { Connection } from "./connection.ts";
+import { purge, storedMessage, streamInfo, unavailable } from "./jetstream-api.ts";
+import { openReader } from "./pull-reader.ts";
+
+const toUnavailable = unavailable(RESULTS_STREAM);
+
+export const natsResultLog: Layer.Layer<ResultLog, never, Connection> = Layer.effect(
+  ResultLog,
+  Effect.gen(function* () {
+    const link = yield* Connection;
+    const stored = (subject: string) =>
+      storedMessage(link, RESULTS_STREAM, { last_by_subj: subject }).pipe(
+        Effect.mapError(toUnavailable),
+      );
+
+    const last = (subject: string) =>
+      Effect.map(stored(subject), (message) =>
+        message === undefined
+          ? undefined
+          : { sequence: message.seq, subject, data: message.data, pending: 0 },
+      );
+
+    const append = (subject: string, parts: readonly Uint8Array[], expected: number) =>
+      compareAndAppend(link, {
+        stream: RESULTS_STREAM,
+        subject,
+        expected,
+        messages: parts.map((data) => ({ subject, headers: [], data })),
+      });
+
+    const open = Effect.fnUntraced(function* (filters: readonly string[], fromSequence: number) {
+      const reader = yield* openReader(link, {
+        stream: RESULTS_STREAM,
+        filters,
+        fromSequence,
+        contiguous: false,
+      }).pipe(Effect.catchTag("LogGap", Effect.die));
+      return { next: reader.next.pipe(Effect.catchTag("LogGap", Effect.die)) };
+    });
+
+    const lastSequence: Effect.Effect<number, LogUnavailable> = streamInfo(
+      link,
+      RESULTS_STREAM,
+    ).pipe(
+      Effect.map(({ state }) => state.last_seq),
+      Effect.mapError(toUnavailable),
+    );
+
+    // The server would take a subject's last message too, and with it the compare-and-set's base.
+    const trim = Effect.fnUntraced(function* (subject: string, sequence: number) {
+      const newest = yield* stored(subject);
+      if (newest === undefined) return;
+      yield* purge(link, RESULTS_STREAM, {
+        filter: subject,
+        seq: Math.min(sequence, newest.seq),
+      }).pipe(Effect.mapError(toUnavailable));
+    });
+
+    return ResultLog.of({ last, append, open, lastSequence, trim });
+  }),
+);

@@ -1,0 +1,58 @@
+/**
+ * Trims PROJECTIONS and DLQ by age without ever losing the relay's cursor (V2 of `provision.ts`).
+ *
+ * W1. A trim deletes a prefix of the stream that ends before the newest cursor message. Whatever is
+ *     behind the cursor is younger than it, so nothing that must go stays, except the cursor.
+ * W2. Trims may run in any number of processes at once, and may be cut off anywhere.
+ */
+import { Clock, Effect } from "effect";
+import type { Scope } from "effect";
+import { relayCursorSubject } from "../../proto/subjects.ts";
+import { ApiFailure, purge, storedMessage } from "./jetstream-api.ts";
+import type { Link } from "./link.ts";
+import { targetStream } from "./relay-target.ts";
+import type { Target } from "./relay-target.ts";
+
+export interface TargetRetention {
+  readonly projectionsMs: number;
+  readonly deadLettersMs: number;
+}
+
+const trimEveryMs = 60_000;
+
+/** Deletes what is older than `retentionMs`; returns how many messages. */
+export const trimTarget = Effect.fnUntraced(function* (
+  link: Link,
+  target: Target,
+  retentionMs: number,
+): Effect.fn.Return<number, ApiFailure> {
+  const stream = targetStream(target);
+  const cursor = yield* storedMessage(link, stream, { last_by_subj: relayCursorSubject(target) });
+  if (cursor === undefined) return 0;
+  const now = yield* Clock.currentTimeMillis;
+  const youngest = yield* storedMessage(link, stream, {
+    next_by_subj: ">",
+    start_time: new Date(now - retentionMs).toISOString(),
+  });
+  const keepFrom = Math.min(youngest?.seq ?? cursor.seq, cursor.seq);
+  const { purged } = yield* purge(link, stream, { seq: keepFrom });
+  return purged;
+});
+
+/** Trims both targets every minute until the scope closes. */
+export const keepTrimmed = (
+  link: Link,
+  retention: TargetRetention,
+): Effect.Effect<void, never, Scope.Scope> => {
+  const trim = (target: Target, retentionMs: number) =>
+    trimTarget(link, target, retentionMs).pipe(
+      Effect.catchTag("ApiFailure", (failure) =>
+        Effect.logWarning(`${targetStream(target)} was not trimmed: ${failure.message}`),
+      ),
+    );
+  return Effect.gen(function* () {
+    yield* trim("projections", retention.projectionsMs);
+    yield* trim("dlq", retention.deadLettersMs);
+    yield* Effect.sleep(trimEveryMs);
+  }).pipe(Effect.forever, Effect.forkScoped, Effect.asVoid);
+};
