@@ -22,7 +22,7 @@ import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { murmur128 } from "../kernel/hash.ts";
 import { CODE_VERSION } from "../version.ts";
 import { MergedWatermark } from "../watermark/watermark.ts";
-import { closesAt, expiresAt } from "../window/tumbling.ts";
+import { closesAt, expiresAt } from "../window/assigner.ts";
 import { emptyBooks } from "./books-keeper.ts";
 import { DraftWriter } from "./draft-writer.ts";
 import { MergePane, MergePanes } from "./merge-panes.ts";

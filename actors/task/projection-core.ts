@@ -23,7 +23,9 @@ import type { EventBatch } from "../intake/event-batch.ts";
 import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { murmur128 } from "../kernel/hash.ts";
 import type { Pane } from "../window/panes.ts";
-import { closesAt, expiresAt, windowStart } from "../window/tumbling.ts";
+import { closesAt, expiresAt } from "../window/assigner.ts";
+import type { WindowAssigner } from "../window/assigner.ts";
+import { makeAssigner } from "../window/assigners.ts";
 import { emptyBooks, readBooks, writeBooks } from "./books-keeper.ts";
 import { deadLetterOf } from "./dead-letter.ts";
 import { DraftWriter } from "./draft-writer.ts";
@@ -41,6 +43,7 @@ export class ProjectionCore implements TaskCore<EventBatch> {
   readonly #where: Evaluator | undefined;
   readonly #key: Evaluator;
   readonly #inputs: readonly (Evaluator | undefined)[];
+  readonly #assigner: WindowAssigner;
   readonly #table: SlotTable;
   readonly #draft: DraftWriter;
   readonly #publication: Publication;
@@ -63,6 +66,12 @@ export class ProjectionCore implements TaskCore<EventBatch> {
   #runLength = 0;
   readonly #vectors: (Vector | undefined)[];
 
+  /** The windows of the event at hand. */
+  readonly #starts: Float64Array;
+  readonly #ends: Float64Array;
+  /** Those of them that have not expired; kept for the next event that has the same windows. */
+  readonly #live: Pane[] = [];
+
   constructor(plan: ProjectionPlan, version: number, partition: number) {
     this.#plan = plan;
     this.#version = version;
@@ -72,6 +81,9 @@ export class ProjectionCore implements TaskCore<EventBatch> {
       definition.fn === "count" ? undefined : compileExpression(definition.of, plan),
     );
     this.#vectors = this.#inputs.map(() => undefined);
+    this.#assigner = makeAssigner(plan.definition.window);
+    this.#starts = new Float64Array(this.#assigner.windowsMax);
+    this.#ends = new Float64Array(this.#assigner.windowsMax);
     this.#table = new SlotTable(plan.aggregates);
     const columns = plan.aggregates.map((aggregate) => aggregate.name);
     this.#draft = new DraftWriter(columns, this.#table.accumulators);
@@ -140,13 +152,16 @@ export class ProjectionCore implements TaskCore<EventBatch> {
 
   #events(batch: EventBatch, where: Vector | undefined, key: Vector): void {
     const { count, verdicts, watermarks, eventTimes, typeIndexes } = batch;
-    const { sizeMs, offsetMs } = this.#plan.definition.window;
-    const lateness = this.#plan.definition.allowedLatenessMs;
     const reads = this.#plan.reads;
     const table = this.#table;
     const books = this.#books;
+    const live = this.#live;
+    const assigner = this.#assigner;
+    const starts = this.#starts;
+    const ends = this.#ends;
     const tracksUnpublished = this.#plan.merged || this.#plan.definition.emit.mode !== "final";
-    let pane: Pane | undefined;
+    let liveOf = Number.NaN;
+    let liveWindows = 0;
     let counted = 0;
     let filtered = 0;
     books.events += count;
@@ -160,45 +175,63 @@ export class ProjectionCore implements TaskCore<EventBatch> {
         this.#accumulate();
         if (row > 0) this.#at(batch.sequence, row - 1);
         this.#passTime(watermark);
-        pane = undefined;
+        liveOf = Number.NaN;
       }
-      if (
+      const windows =
         reads[typeIndexes[row]!] !== true ||
         key.valid[row] === 0 ||
         (where !== undefined && (where.valid[row] === 0 || where.values[row] === 0))
-      ) {
+          ? 0
+          : assigner.assign(eventTimes[row]!, starts, ends);
+      if (windows === 0) {
         filtered++;
         continue;
       }
-      const start = windowStart(eventTimes[row]!, sizeMs, offsetMs);
-      if (pane === undefined || pane.start !== start) {
-        const expiry = expiresAt(start + sizeMs, lateness);
-        if (watermark >= expiry) {
-          this.#late(batch, row, start, watermark - expiry);
-          continue;
-        }
-        pane = this.#paneOf(start, watermark);
+      if (starts[0] !== liveOf || windows !== liveWindows) {
+        this.#findLive(windows, watermark);
+        liveOf = starts[0]!;
+        liveWindows = windows;
       }
-      const bytes = keyBytes(key, row);
-      const slot = table.slotOf(pane, table.keys.intern(bytes.bytes, bytes.start, bytes.end));
-      this.#rows[this.#runLength] = row;
-      this.#slots[this.#runLength++] = slot;
+      if (live.length === 0) {
+        this.#late(batch, row, windows - 1, watermark);
+        continue;
+      }
       counted++;
-      table.digest.mark(slot);
-      if (pane.closed) this.#correct(batch, row, pane, slot, watermark);
-      else if (tracksUnpublished) this.#touch(slot);
+      const bytes = keyBytes(key, row);
+      const keyId = table.keys.intern(bytes.bytes, bytes.start, bytes.end);
+      for (let w = 0; w < live.length; w++) {
+        const pane = live[w]!;
+        const slot = table.slotOf(pane, keyId);
+        if (this.#runLength === this.#rows.length) this.#accumulate();
+        this.#rows[this.#runLength] = row;
+        this.#slots[this.#runLength++] = slot;
+        table.digest.mark(slot);
+        if (pane.closed) this.#correct(batch, row, pane, slot, watermark);
+        else if (tracksUnpublished) this.#touch(slot);
+      }
     }
     books.counted += counted;
     books.filtered += filtered;
   }
 
-  #paneOf(start: number, watermark: number): Pane {
+  /** The panes of the windows at hand that have not expired, made if need be. */
+  #findLive(windows: number, watermark: number): void {
+    const { allowedLatenessMs } = this.#plan.definition;
+    const live = this.#live;
+    live.length = 0;
+    for (let w = 0; w < windows; w++) {
+      if (watermark >= expiresAt(this.#ends[w]!, allowedLatenessMs)) continue;
+      live.push(this.#paneOf(this.#starts[w]!, this.#ends[w]!, watermark));
+    }
+  }
+
+  #paneOf(start: number, end: number, watermark: number): Pane {
     const existing = this.#table.panes.panes.get(start);
     if (existing !== undefined) return existing;
-    const pane = this.#table.panes.open(start, start + this.#plan.definition.window.sizeMs);
-    pane.closed = watermark >= closesAt(pane.end);
+    const pane = this.#table.panes.open(start, end);
+    pane.closed = watermark >= closesAt(end);
     const { allowedLatenessMs } = this.#plan.definition;
-    const due = pane.closed ? expiresAt(pane.end, allowedLatenessMs) : closesAt(pane.end);
+    const due = pane.closed ? expiresAt(end, allowedLatenessMs) : closesAt(end);
     if (due < this.#nextDue) this.#nextDue = due;
     return pane;
   }
@@ -313,9 +346,12 @@ export class ProjectionCore implements TaskCore<EventBatch> {
     }
   }
 
-  #late(batch: EventBatch, row: number, start: number, lateness: number): void {
+  /** `last`: index of the event's last window among those at hand. */
+  #late(batch: EventBatch, row: number, last: number, watermark: number): void {
     this.#books.late++;
-    const window = { start, end: start + this.#plan.definition.window.sizeMs };
+    const window = { start: this.#starts[last]!, end: this.#ends[last]! };
+    const { allowedLatenessMs } = this.#plan.definition;
+    const lateness = watermark - expiresAt(window.end, allowedLatenessMs);
     this.#deadLetter(batch, row, DeadLetter_Reason.REASON_LATE, {
       window,
       lateness,

@@ -1,14 +1,21 @@
-/** Tumbling windows (SEMANTICS section 4): [start, start + size), starts at multiples plus offset. */
+/** Windows of one size, side by side: [start, start + size). */
+import { floorTo } from "./assigner.ts";
+import type { WindowAssigner } from "./assigner.ts";
 
-/** Start of the window that holds `time`. Floored division, so negative times land right. */
-export const windowStart = (time: number, sizeMs: number, offsetMs: number): number => {
-  const start = Math.floor((time - offsetMs) / sizeMs) * sizeMs + offsetMs;
-  return start === 0 ? 0 : start;
-};
+export class TumblingWindows implements WindowAssigner {
+  readonly windowsMax = 1;
+  readonly #sizeMs: number;
+  readonly #offsetMs: number;
 
-/** The watermark from which the window is closed. */
-export const closesAt = (end: number): number => end - 1;
+  constructor(sizeMs: number, offsetMs: number) {
+    this.#sizeMs = sizeMs;
+    this.#offsetMs = offsetMs;
+  }
 
-/** The watermark from which the window takes nothing more; saturates instead of overflowing. */
-export const expiresAt = (end: number, allowedLatenessMs: number): number =>
-  Math.min(end - 1 + allowedLatenessMs, Number.MAX_SAFE_INTEGER);
+  assign(time: number, starts: Float64Array, ends: Float64Array): number {
+    const start = floorTo(time, this.#sizeMs, this.#offsetMs);
+    starts[0] = start;
+    ends[0] = start + this.#sizeMs;
+    return 1;
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * Which windows an event belongs to (SEMANTICS section 4).
+ *
+ * Z1. A function of the event's time alone.
+ * Z2. Windows come in ascending order of start, and a start has one end.
+ *
+ * Adding a kind of window: a file like `tumbling.ts`, and a line in `assigners.ts`.
+ */
+export interface WindowAssigner {
+  /** Most windows that one event can belong to. */
+  readonly windowsMax: number;
+  /** Writes the windows of an event at `time` into starts and ends; returns how many, perhaps none. */
+  assign(time: number, starts: Float64Array, ends: Float64Array): number;
+}
+
+/** The watermark from which a window is closed. */
+export const closesAt = (end: number): number => end - 1;
+
+/** The watermark from which a window takes nothing more; saturates instead of overflowing. */
+export const expiresAt = (end: number, allowedLatenessMs: number): number =>
+  Math.min(end - 1 + allowedLatenessMs, Number.MAX_SAFE_INTEGER);
+
+/** The greatest `offset + k * step` that is not after `time`: floored, so negative times land right. */
+export const floorTo = (time: number, step: number, offset: number): number =>
+  // + 0 turns -0 into 0.
+  Math.floor((time - offset) / step) * step + offset + 0;
