@@ -74,7 +74,12 @@ export class Committer {
     this.#definitionDigest = definitionDigest;
   }
 
-  /** The last commit of this owner. */
+  /** The last commit of this owner; undefined before the take-over. */
+  get last(): Marker | undefined {
+    return this.#marker;
+  }
+
+  /** The same, for those who know that the task was taken over. */
   get marker(): Marker {
     if (this.#marker === undefined) throw new InvariantBroken("K3: the task was not taken over");
     return this.#marker;

@@ -44,7 +44,7 @@ const undisturbed = virtually(
     const log = yield* broker;
     yield* fill(BATCHES);
     const owner = yield* ownerOf(PLAN);
-    yield* owner.start([specOf(PLAN)]);
+    yield* owner.runOnly([specOf(PLAN)]);
     yield* until(done(log));
     return publishedBy(log, TASK);
   }),
@@ -76,14 +76,14 @@ describe("a crash after any number of steps changes nothing", () => {
           const log = yield* broker;
           yield* fill(BATCHES.slice(0, 15));
           const first = yield* ownerOf(PLAN);
-          const starting = yield* Effect.forkScoped(first.start([specOf(PLAN)]));
+          const starting = yield* Effect.forkScoped(first.runOnly([specOf(PLAN)]));
           yield* turns(step);
           yield* fill(BATCHES.slice(15));
           yield* turns(step);
           yield* Fiber.interrupt(starting);
           yield* first.abandon;
           const second = yield* ownerOf(PLAN);
-          yield* second.start([specOf(PLAN)]);
+          yield* second.runOnly([specOf(PLAN)]);
           yield* until(done(log));
           expectSame(publishedBy(log, TASK), whole);
         }),

@@ -50,6 +50,7 @@ export class TaskActor<Input> {
   #progressDue = false;
   #recoveryMs: number | undefined;
   #mustRebuild = false;
+  #lag = 0;
   /** Open while there may be something to commit. */
   readonly #wake = Latch.makeUnsafe(false);
   /** Open while no commit is in flight. */
@@ -99,6 +100,10 @@ export class TaskActor<Input> {
   /** The digest differed with a snapshot: the state is to be rebuilt from the log, elsewhere. */
   get mustRebuild(): boolean {
     return this.#mustRebuild && !this.over;
+  }
+  /** Input records that are not committed, as of the last look. */
+  get lag(): number {
+    return this.#lag;
   }
   get recoveryMs(): number | undefined {
     return this.#recoveryMs;
@@ -219,6 +224,7 @@ export class TaskActor<Input> {
   });
 
   reportLag(records: number): Effect.Effect<void> {
+    this.#lag = records;
     return this.#metrics.lag(records);
   }
 

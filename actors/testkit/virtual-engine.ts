@@ -2,7 +2,8 @@
  * Runs the engine's runtime over memory and virtual time. Nothing here sleeps: `until` lets every
  * fiber go on, and moves the clock in small steps, until a condition holds.
  */
-import { Effect, Exit, References, Scope } from "effect";
+import { Effect, References } from "effect";
+import type { Scope } from "effect";
 import { TestClock } from "effect/testing";
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { Partial, Update } from "../../proto/gen/tidemark/v1/commit.ts";
@@ -23,13 +24,17 @@ import type { TaskSpec } from "../task/task-actor.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { PartitionOwner } from "../worker/partition-owner.ts";
 
+/** What `encodeBatch` stamps: the clock must not lie before it, or ticks would go back in time. */
+const START_MS = 1_000_000;
+
 /** One isolated system: its own streams, snapshots and clock. */
 export const virtually = <A, E>(
   program: Effect.Effect<A, E, MemoryServices | Scope.Scope>,
   options: MemoryOptions = {},
 ): Promise<A> =>
   Effect.runPromise(
-    program.pipe(
+    TestClock.setTime(START_MS).pipe(
+      Effect.andThen(program),
       Effect.scoped,
       Effect.provide(memoryLayer(options)),
       Effect.provide(TestClock.layer()),
@@ -111,13 +116,3 @@ export const publishedBy = (broker: Broker, task: TaskId): Published => {
 };
 
 export const broker: Effect.Effect<Broker, never, MemoryBroker> = MemoryBroker;
-
-/** A scope of its own that a test closes when it wants to. */
-export const inScope = <A, E, R>(
-  effect: Effect.Effect<A, E, R | Scope.Scope>,
-): Effect.Effect<readonly [A, Effect.Effect<void>], E, Exclude<R, Scope.Scope>> =>
-  Effect.gen(function* () {
-    const scope = yield* Scope.make();
-    const value = yield* Scope.provide(effect, scope);
-    return [value, Scope.close(scope, Exit.void)] as const;
-  }) as Effect.Effect<readonly [A, Effect.Effect<void>], E, Exclude<R, Scope.Scope>>;

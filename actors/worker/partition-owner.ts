@@ -6,7 +6,8 @@
  * O2. Tasks far apart never wait for each other: a new projection reads the old log alone.
  * O3. A task changes readers only between two record batches, and to one that it is not behind.
  */
-import { Effect, Exit, Fiber, Scope } from "effect";
+import { Effect, Exit, Fiber, Scope, Semaphore } from "effect";
+import { commitSubject } from "../../proto/subjects.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { ResultLog } from "../ports/result-log.ts";
@@ -62,7 +63,9 @@ export class PartitionOwner {
   readonly #scope: Scope.Closeable;
   /** The furthest reader first. */
   #readers: Running[] = [];
+  /** By commit subject. */
   readonly #tasks = new Map<string, EventTask>();
+  readonly #oneAtATime = Semaphore.makeUnsafe(1);
 
   constructor(options: OwnerOptions, ports: Ports) {
     this.#options = options;
@@ -90,14 +93,26 @@ export class PartitionOwner {
     }),
   );
 
-  /** Takes tasks over and starts to read for them. */
-  readonly start = Effect.fnUntraced(function* (
+  /** Makes these the tasks that run: drains the others, then takes over those that are missing. */
+  runOnly(specs: readonly TaskSpec<EventBatch>[]): Effect.Effect<void> {
+    const wanted = new Map(specs.map((spec) => [commitSubject(spec.id), spec]));
+    return this.#oneAtATime.withPermit(
+      Effect.gen({ self: this }, function* () {
+        for (const subject of [...this.#tasks.keys()]) {
+          if (!wanted.has(subject)) yield* this.#stop(subject);
+        }
+        const missing = [...wanted].filter(([subject]) => !this.#tasks.has(subject));
+        if (missing.length > 0) yield* this.#start(missing.map(([, spec]) => spec));
+      }),
+    );
+  }
+
+  readonly #start = Effect.fnUntraced(function* (
     this: PartitionOwner,
     specs: readonly TaskSpec<EventBatch>[],
   ) {
-    const tasks = specs.map(
-      (spec) => new TaskActor(spec, this.#ports.results, this.#options.settings),
-    );
+    const { settings } = this.#options;
+    const tasks = specs.map((spec) => new TaskActor(spec, this.#ports.results, settings));
     for (const task of tasks) this.#tasks.set(task.committer.subject, task);
     yield* Effect.forEach(tasks, (task) => task.takeOver, {
       concurrency: "unbounded",
@@ -105,21 +120,17 @@ export class PartitionOwner {
     });
     const acquired = tasks.filter((task) => task.life.state === "restoring");
     for (const task of acquired) yield* Effect.forkIn(task.commits, this.#scope);
-    const spreadMax = this.#options.settings.readerSpreadMax;
-    for (const group of groupByPosition(acquired, spreadMax)) yield* this.#read(group, true);
+    const groups = groupByPosition(acquired, settings.readerSpreadMax);
+    for (const group of groups) yield* this.#read(group, true);
   });
 
-  /** Stops tasks by commit subject, after committing what they have. Their neighbours go on. */
-  readonly stop = Effect.fnUntraced(function* (
-    this: PartitionOwner,
-    subjects: ReadonlySet<string>,
-  ) {
-    for (const [subject, task] of this.#tasks) {
-      if (!subjects.has(subject)) continue;
-      for (const { actor } of this.#readers) actor.release(task);
-      yield* task.drain;
-      this.#tasks.delete(subject);
-    }
+  /** After committing what it has. Its neighbours go on. */
+  readonly #stop = Effect.fnUntraced(function* (this: PartitionOwner, subject: string) {
+    const task = this.#tasks.get(subject);
+    if (task === undefined) return;
+    for (const { actor } of this.#readers) actor.release(task);
+    yield* task.drain;
+    this.#tasks.delete(subject);
   });
 
   /** Stops reading, commits, saves snapshots, and ends. */

@@ -1,0 +1,60 @@
+/**
+ * Which version of each projection is the active one, at a place in RESULTS: that of the last
+ * promotion before it, 1 when there is none. A function of the stream, so that every reader agrees.
+ */
+import { Effect } from "effect";
+import { Promotion } from "../../proto/gen/tidemark/v1/commit.ts";
+import { controlSubject } from "../../proto/subjects.ts";
+import { untilAvailable } from "../commit/until-available.ts";
+import type { ResultLog } from "../ports/result-log.ts";
+
+export const CONTROL_FILTER = "control.*";
+export const FIRST_VERSION = 1;
+
+export type ActiveVersions = Map<string, number>;
+
+export const applyPromotion = (versions: ActiveVersions, data: Uint8Array): Promotion => {
+  const promotion = Promotion.decode(data);
+  if (versions.has(promotion.projection)) versions.set(promotion.projection, promotion.version);
+  return promotion;
+};
+
+/** The version of one projection that is active after `sequence`. */
+const versionAt = Effect.fnUntraced(function* (
+  results: ResultLog["Service"],
+  projection: string,
+  sequence: number,
+) {
+  const subject = controlSubject(projection);
+  const last = yield* untilAvailable(results.last(subject));
+  if (last === undefined) return FIRST_VERSION;
+  if (last.sequence <= sequence) return Promotion.decode(last.data).version;
+  // Later ones exist, so the reader below ends at one of them and never waits.
+  return yield* untilAvailable(
+    Effect.scoped(
+      Effect.gen(function* () {
+        const reader = yield* results.open([subject], 1);
+        let version = FIRST_VERSION;
+        while (true) {
+          for (const record of yield* reader.next) {
+            if (record.sequence > sequence) return version;
+            version = Promotion.decode(record.data).version;
+          }
+        }
+      }),
+    ),
+  );
+});
+
+/** Of the given projections; others are not followed. */
+export const activeVersionsAt = Effect.fnUntraced(function* (
+  results: ResultLog["Service"],
+  projections: readonly string[],
+  sequence: number,
+) {
+  const versions: ActiveVersions = new Map();
+  for (const projection of projections) {
+    versions.set(projection, yield* versionAt(results, projection, sequence));
+  }
+  return versions;
+});

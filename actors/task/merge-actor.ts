@@ -1,0 +1,153 @@
+/**
+ * Reads the partials of one version of a projection from RESULTS, all partitions in stream order, for
+ * its merging task.
+ *
+ * G1. A commit of many parts counts as one input: nothing is committed or saved between its parts.
+ * G2. The position is the RESULTS sequence of the last partial commit included.
+ */
+import { Clock, Effect, Latch } from "effect";
+import { untilAvailable } from "../commit/until-available.ts";
+import type { ResultLog, ResultReader, ResultRecord } from "../ports/result-log.ts";
+import type { SnapshotStore } from "../ports/snapshot-store.ts";
+import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
+import { partialsFilter } from "../../proto/subjects.ts";
+import { mergeSnapshotName } from "./group-snapshot.ts";
+import type { MergeInput } from "./merge-core.ts";
+import type { EngineSettings } from "./settings.ts";
+import { SnapshotKeeper } from "./snapshot-keeper.ts";
+import type { TaskActor } from "./task-actor.ts";
+
+export type MergeTask = TaskActor<MergeInput>;
+
+export interface MergeOptions {
+  readonly results: ResultLog["Service"];
+  readonly snapshots: SnapshotStore["Service"];
+  readonly settings: EngineSettings;
+}
+
+const REOPEN_AFTER_MS = 250;
+const NOTHING = new Uint8Array(0);
+
+export class MergeActor {
+  readonly task: MergeTask;
+  readonly #options: MergeOptions;
+  readonly #keeper: SnapshotKeeper;
+  readonly #name: string;
+  /** Open once the task needs no more input here. */
+  readonly #over = Latch.makeUnsafe(false);
+  #atBoundary = true;
+  #lag = 0;
+
+  constructor(options: MergeOptions, task: MergeTask) {
+    this.#options = options;
+    this.task = task;
+    this.#keeper = new SnapshotKeeper(options.snapshots, options.settings.snapshotEveryMs);
+    this.#name = mergeSnapshotName(task.id);
+  }
+
+  /** Until the task is over. Interruptible at any point: then `drain`. */
+  readonly run: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
+    yield* Effect.forkScoped(this.#heartbeats);
+    let from = yield* this.#load(true);
+    while (!this.task.over) {
+      yield* Effect.raceFirst(this.#read(from), this.#over.await);
+      if (this.task.mustRebuild) {
+        yield* this.#keeper.remove(this.#name);
+        from = yield* this.#load(false);
+      } else {
+        from = this.task.position + 1;
+      }
+    }
+  }).pipe(
+    Effect.scoped,
+    Effect.catchDefect((defect) => {
+      this.task.quarantine(`reading failed: ${String(defect)}`);
+      return this.task.report;
+    }),
+  );
+
+  /** After `run` was interrupted: commits what there is, saves a snapshot, stops the task. */
+  readonly drain: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
+    this.#take(undefined);
+    yield* this.task.drain;
+    yield* this.#keeper.saveCommitted(this.#name);
+  });
+
+  /** Returns the sequence to read from. */
+  readonly #load = Effect.fnUntraced(function* (this: MergeActor, useSnapshot: boolean) {
+    const restored = useSnapshot && (yield* this.#restore);
+    if (!restored) this.task.startOver();
+    this.#atBoundary = true;
+    const from = this.task.position + 1;
+    this.task.begin(restored ? "snapshot" : "log", from);
+    yield* this.task.report;
+    return from;
+  });
+
+  readonly #restore = Effect.gen({ self: this }, function* () {
+    const loaded = yield* this.#keeper.load(this.#name, this.task.marker.inputSequence);
+    const state = loaded?.tasks.get(this.task.committer.subject);
+    if (loaded === undefined || state === undefined) return false;
+    try {
+      this.task.restore(state, loaded.inputSequence);
+      return true;
+    } catch (error) {
+      yield* Effect.logWarning(`snapshot ${this.#name} is of no use: ${String(error)}`);
+      return false;
+    }
+  });
+
+  #read(from: number): Effect.Effect<void> {
+    const { projection, version } = this.task.id;
+    const filters = [partialsFilter(projection, version)];
+    return untilAvailable(this.#options.results.open(filters, from)).pipe(
+      Effect.flatMap((reader) => this.#readOn(reader)),
+      Effect.scoped,
+      Effect.catchTag("LogUnavailable", (error) =>
+        Effect.logWarning(`reading is interrupted: ${error.message}`).pipe(
+          Effect.andThen(Effect.sleep(REOPEN_AFTER_MS)),
+        ),
+      ),
+    );
+  }
+
+  readonly #readOn = Effect.fnUntraced(function* (this: MergeActor, reader: ResultReader) {
+    while (true) {
+      const records = yield* reader.next;
+      for (const record of records) this.#apply(record);
+      if (this.#lag === 0) this.task.caughtUp();
+      yield* Effect.yieldNow;
+      if (this.task.overloaded) yield* this.task.settled;
+      yield* this.task.report;
+      if (this.task.over || this.task.mustRebuild) return;
+    }
+  });
+
+  #apply(record: ResultRecord): void {
+    const commit = Commit.decode(record.data);
+    this.task.compareBefore(record.sequence);
+    this.#atBoundary = commit.partIndex + 1 >= commit.partCount;
+    this.#lag = record.pending;
+    const input = { sequence: record.sequence, commit };
+    this.task.feed(record.sequence, input, false, this.#atBoundary);
+  }
+
+  readonly #heartbeats: Effect.Effect<never> = Effect.gen({ self: this }, function* () {
+    while (true) {
+      yield* Effect.sleep(this.#options.settings.progressEveryMs);
+      const now = yield* Clock.currentTimeMillis;
+      this.task.heartbeat(now);
+      this.#take(now);
+      yield* this.#keeper.saveCommitted(this.#name);
+      yield* this.task.reportLag(this.#lag);
+      yield* this.task.report;
+      if (this.task.over) this.#over.openUnsafe();
+    }
+  });
+
+  /** G1. */
+  #take(now: number | undefined): void {
+    if (!this.#atBoundary) return;
+    this.#keeper.take(this.#name, [this.task], this.task.position, () => NOTHING, now);
+  }
+}
