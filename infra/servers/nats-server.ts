@@ -9,6 +9,7 @@ import { type FindOptions, findBinary } from "./find-binary.ts";
 import { fetchMonitor } from "./nats-monitor.ts";
 import { freePort } from "./ports.ts";
 import { type LaunchOptions, type RunningServer, launchServer } from "./server-process.ts";
+import { storeLimitBytes } from "./store-limit.ts";
 
 export const natsMaxPayloadBytes = 8 * 1024 * 1024;
 export const natsMaxPendingBytes = 64 * 1024 * 1024;
@@ -22,7 +23,7 @@ export interface NatsServerOptions extends Omit<LaunchOptions, "binary"> {
   readonly monitorPort?: number | undefined;
   /** False gives the server's own lazy default: faster, and a power failure loses events. */
   readonly fsync?: boolean | undefined;
-  /** Bound of all streams together. Default: the server's, three quarters of the free disk. */
+  /** Bound of all streams together. Default: `storeLimitBytes`. */
   readonly maxStoreBytes?: number | undefined;
 }
 
@@ -38,16 +39,16 @@ interface Settings {
   readonly monitorPort: number;
   readonly storeDir: string;
   readonly fsync: boolean;
-  readonly maxStoreBytes: number | undefined;
+  readonly maxStoreBytes: number;
 }
 
 /** The configuration file. Strings are quoted as JSON, which its format understands. */
 export function natsConfig(settings: Settings): string {
-  const jetstream = [`store_dir: ${JSON.stringify(settings.storeDir)}`];
+  const jetstream = [
+    `store_dir: ${JSON.stringify(settings.storeDir)}`,
+    `max_file_store: ${settings.maxStoreBytes}`,
+  ];
   if (settings.fsync) jetstream.push("sync_interval: always");
-  if (settings.maxStoreBytes !== undefined) {
-    jetstream.push(`max_file_store: ${settings.maxStoreBytes}`);
-  }
   return [
     `server_name: ${JSON.stringify(settings.name)}`,
     `listen: "127.0.0.1:${settings.port}"`,
@@ -74,14 +75,6 @@ const start = Effect.fn("NatsServer.start")(function* (
       const port = options.port || (yield* freePort);
       const monitorPort = options.monitorPort || (yield* freePort);
       const monitorUrl = `http://127.0.0.1:${monitorPort}`;
-      const config = natsConfig({
-        name,
-        port,
-        monitorPort,
-        storeDir: options.dir,
-        fsync: options.fsync ?? true,
-        maxStoreBytes: options.maxStoreBytes,
-      });
       const answer = Effect.gen(function* () {
         yield* fetchMonitor(monitorUrl, "/healthz?js-enabled-only=true");
         const about = yield* fetchMonitor(monitorUrl, "/varz");
@@ -91,7 +84,16 @@ const start = Effect.fn("NatsServer.start")(function* (
         port,
         monitorPort,
         monitorUrl,
-        config,
+        config: Effect.promise(async () =>
+          natsConfig({
+            name,
+            port,
+            monitorPort,
+            storeDir: options.dir,
+            fsync: options.fsync ?? true,
+            maxStoreBytes: options.maxStoreBytes ?? (await storeLimitBytes(options.dir)),
+          }),
+        ),
         fixedPorts: [options.port ?? 0, options.monitorPort ?? 0],
         args: (configFile: string) => ["-c", configFile],
         answer: () => answer,

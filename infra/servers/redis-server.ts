@@ -49,7 +49,7 @@ const start = Effect.fn("RedisServer.start")(function* (
       return {
         port,
         url,
-        config: redisConfig(port, options.dir),
+        config: Effect.succeed(redisConfig(port, options.dir)),
         fixedPorts: [options.port ?? 0],
         args: (configFile: string) => [configFile],
         answer: (server: OsProcess) =>

@@ -6,7 +6,7 @@
  * V2. A port that we chose and somebody took first is replaced by another; a port that was asked
  *     for is not.
  */
-import { open, stat, writeFile } from "node:fs/promises";
+import { open, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Effect, Exit, Schedule, Scope } from "effect";
 import {
@@ -23,6 +23,8 @@ import { ownDirectory } from "./ownership.ts";
 export const defaultReadyMs = 120_000;
 export const defaultGraceMs = 10_000;
 const portAttemptsMax = 20;
+/** A longer log of earlier lives is put aside, and replaces the one put aside before. */
+const logBytesMax = 16 * 1024 * 1024;
 
 /** A running server process, whatever its kind. */
 export interface RunningServer {
@@ -51,8 +53,8 @@ export interface LaunchOptions {
 }
 
 export interface LaunchPlan {
-  /** Written to the file that `args` is made with. */
-  readonly config: string;
+  /** Made when the directory is ours, and written to the file that `args` is made with. */
+  readonly config: Effect.Effect<string>;
   readonly args: (configFile: string) => readonly string[];
   /** Ports that were asked for: if one is taken, no other will do. */
   readonly fixedPorts: readonly number[];
@@ -105,11 +107,15 @@ const launchOnce = Effect.fnUntraced(function* (
   const unusable = (detail: string): DirectoryUnusable =>
     new DirectoryUnusable({ server: name, dir, detail });
   const configFile = join(dir, `${name}.conf`);
+  const logFile = join(dir, `${name}.log`);
+  const config = yield* plan.config;
   yield* Effect.tryPromise({
-    try: () => writeFile(configFile, plan.config),
+    try: async () => {
+      await writeFile(configFile, config);
+      if ((await fileSize(logFile)) > logBytesMax) await rename(logFile, `${logFile}.1`);
+    },
     catch: (cause) => unusable(cause instanceof Error ? cause.message : String(cause)),
   });
-  const logFile = join(dir, `${name}.log`);
   const logStart = yield* Effect.promise(() => fileSize(logFile));
   const server = yield* spawnProcess({
     command: binary.path,

@@ -96,7 +96,7 @@ test("a nats-server left over by a dead owner is ended before another uses its s
   const binary = await Effect.runPromise(findBinary("nats-server"));
   const [port, monitorPort] = await Effect.runPromise(Effect.all([freePort, freePort]));
   const config = join(dir, "left-over.conf");
-  const settings = { name: "left-over", port, monitorPort, fsync: true, maxStoreBytes: undefined };
+  const settings = { name: "left-over", port, monitorPort, fsync: true, maxStoreBytes: 1e9 };
   await writeFile(config, natsConfig({ ...settings, storeDir: dir }));
   const leftOver = spawn(binary.path, ["-c", config], { env: binary.env, stdio: "ignore" });
   const server = recordOf(leftOver.pid!)!;
@@ -147,7 +147,7 @@ test("a free port that somebody took first is replaced by another", async () => 
         const port = offers.shift()!;
         return {
           port,
-          config: redisConfig(port, dir),
+          config: Effect.succeed(redisConfig(port, dir)),
           args: (configFile: string) => [configFile],
           fixedPorts: [],
           answer: () => redisInfo(`redis://127.0.0.1:${port}`, "server").pipe(Effect.asVoid),
