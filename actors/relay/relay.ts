@@ -156,7 +156,8 @@ export class Relay {
       return [];
     }
     const plan = this.#plans.get(projection ?? "");
-    if (plan === undefined || this.#versions.get(plan.definition.name) !== Number(version)) return [];
+    if (plan === undefined || this.#versions.get(plan.definition.name) !== Number(version))
+      return [];
     const source: RelaySource = {
       projection: plan.definition.name,
       version: Number(version),
@@ -198,13 +199,12 @@ export class Relay {
     yield* Metric.update(this.#relayed, messages.length);
   });
 
-  #publish(
-    messages: readonly OutgoingMessage[],
-    cursor: RelayCursor,
-  ): Effect.Effect<void, Fenced> {
+  #publish(messages: readonly OutgoingMessage[], cursor: RelayCursor): Effect.Effect<void, Fenced> {
     const { outlet, target } = this.#options;
     return untilAvailable(outlet.publish(target, messages, cursor)).pipe(
-      Effect.tap(() => Clock.currentTimeMillis.pipe(Effect.map((now) => (this.#publishedAt = now)))),
+      Effect.tap(() =>
+        Clock.currentTimeMillis.pipe(Effect.map((now) => (this.#publishedAt = now))),
+      ),
       Effect.map((revision) => {
         this.#cursor = { ...cursor, revision };
       }),

@@ -320,11 +320,13 @@ export class PartitionActor {
   readonly #reap = Effect.gen({ self: this }, function* () {
     for (const task of this.tasks) {
       yield* task.report;
-      if (!task.over && !task.mustRebuild) continue;
+      const rebuild = task.mustRebuild;
+      if (!task.over && !rebuild) continue;
       const name = this.snapshotName;
       this.release(task);
-      if (!task.mustRebuild) continue;
+      if (!rebuild) continue;
       yield* this.#keeper.remove(name);
+      task.startOver();
       yield* this.#options.rebuild(task);
     }
   });

@@ -3,6 +3,7 @@
  * updates in the same order as if nothing had happened.
  */
 import { Effect, Fiber } from "effect";
+import { TestClock } from "effect/testing";
 import { describe, expect, test } from "vitest";
 import { encodeBatch, salesPlan } from "../testkit/plans.ts";
 import {
@@ -88,6 +89,42 @@ describe("a crash after any number of steps changes nothing", () => {
           expectSame(publishedBy(log, TASK), whole);
         }),
         { limits: { recordsMax: 3, bytesMax: 1 << 20 } },
+      );
+    });
+  }
+});
+
+describe("owner after owner crashes, between snapshots and commits, and nothing changes", () => {
+  for (const steps of [2, 3, 5, 8, 13, 21]) {
+    test(`each after ${steps} steps`, async () => {
+      const whole = await undisturbed;
+      await virtually(
+        Effect.gen(function* () {
+          const log = yield* broker;
+          for (let at = 0; at < BATCHES.length; at += 3) {
+            yield* fill(BATCHES.slice(at, at + 3));
+            const owner = yield* ownerOf(PLAN);
+            const starting = yield* Effect.forkScoped(owner.runOnly([specOf(PLAN)]));
+            for (let step = 0; step < steps; step++) {
+              yield* turns(step);
+              yield* TestClock.adjust(130);
+            }
+            yield* Fiber.interrupt(starting);
+            yield* owner.abandon;
+          }
+          const last = yield* ownerOf(PLAN);
+          yield* last.runOnly([specOf(PLAN)]);
+          yield* until(done(log));
+          expectSame(publishedBy(log, TASK), whole);
+        }),
+        {
+          limits: { recordsMax: 2, bytesMax: 1 << 20 },
+          faults: [
+            { at: "results.append", kind: "fail-stored", skip: steps, times: 2 },
+            { at: "snapshots.save", kind: "fail-stored", skip: 1 },
+            { at: "snapshots.load", kind: "corrupt", skip: 2 },
+          ],
+        },
       );
     });
   }

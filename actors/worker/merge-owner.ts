@@ -35,7 +35,5 @@ export class MergeOwner {
   });
 
   /** Stops as a crash would. */
-  readonly abandon: Effect.Effect<void> = Effect.suspend(() =>
-    Scope.close(this.#scope, Exit.void),
-  );
+  readonly abandon: Effect.Effect<void> = Effect.suspend(() => Scope.close(this.#scope, Exit.void));
 }

@@ -83,6 +83,11 @@ export class PartitionOwner {
     return this.#readers[0]?.actor.position ?? 0;
   }
 
+  /** How many readers share the partition's tasks. */
+  get readers(): number {
+    return this.#readers.length;
+  }
+
   /** Speaks for the partition when it is silent. Runs beside the tasks for as long as they do. */
   readonly ticks: Effect.Effect<never> = Effect.suspend(() =>
     tickWhenSilent({
@@ -98,7 +103,7 @@ export class PartitionOwner {
     const wanted = new Map(specs.map((spec) => [commitSubject(spec.id), spec]));
     return this.#oneAtATime.withPermit(
       Effect.gen({ self: this }, function* () {
-        for (const subject of [...this.#tasks.keys()]) {
+        for (const subject of this.#tasks.keys()) {
           if (!wanted.has(subject)) yield* this.#stop(subject);
         }
         const missing = [...wanted].filter(([subject]) => !this.#tasks.has(subject));
@@ -189,7 +194,7 @@ export class PartitionOwner {
     for (const task of reader.tasks) {
       if (!task.online) return;
     }
-    for (const task of [...reader.tasks]) {
+    for (const task of reader.tasks) {
       reader.release(task);
       first.tasks.add(task);
     }

@@ -74,9 +74,11 @@ const expected = (keyOf: (sale: Sale) => string): readonly string[] => {
 const BY_KEY_ROWS = expected((sale) => sale.key);
 const BY_STORE_ROWS = expected((sale) => sale.store!);
 
-const allThere = (log: Broker, version = 1) => () =>
-  finals(log, "by-key", 4, version).length === BY_KEY_ROWS.length &&
-  finals(log, "by-store", 1, version).length === BY_STORE_ROWS.length;
+const allThere =
+  (log: Broker, version = 1) =>
+  () =>
+    finals(log, "by-key", 4, version).length === BY_KEY_ROWS.length &&
+    finals(log, "by-store", 1, version).length === BY_STORE_ROWS.length;
 
 const expectAll = (log: Broker) => {
   expect(finals(log, "by-key", 4)).toEqual(BY_KEY_ROWS);
@@ -97,15 +99,23 @@ describe("the right windows, each on its subject", () => {
             log.projections.messages.filter(({ subject }) => subject.startsWith("projections."));
           const updates = () =>
             [0, 1, 2, 3]
-              .flatMap((partition) =>
-                publishedBy(log, { kind: "window", projection: "by-key", version: 1, partition }).updates,
+              .flatMap(
+                (partition) =>
+                  publishedBy(log, { kind: "window", projection: "by-key", version: 1, partition })
+                    .updates,
               )
               .concat(
-                publishedBy(log, { kind: "merge", projection: "by-store", version: 1, partition: 0 })
-                  .updates,
+                publishedBy(log, {
+                  kind: "merge",
+                  projection: "by-store",
+                  version: 1,
+                  partition: 0,
+                }).updates,
               );
           yield* until(() => relayed().length === updates().length);
-          expect(new Set(relayed().map(({ subject }) => subject))).toContain("projections.by-store.s1");
+          expect(new Set(relayed().map(({ subject }) => subject))).toContain(
+            "projections.by-store.s1",
+          );
         }),
       ));
   }
@@ -121,7 +131,9 @@ test("a drain commits all that was read, and the next worker goes on from its sn
       const read = () =>
         board.status?.tasks
           .filter(({ task }) => task.projection === "by-key")
-          .every(({ task, position }) => position === log.events("sales", task.partition).lastSequence);
+          .every(
+            ({ task, position }) => position === log.events("sales", task.partition).lastSequence,
+          );
       yield* until(() => read() === true);
       yield* Fiber.interrupt(first);
       const stopped = board.status!.tasks;
@@ -169,7 +181,9 @@ test("options that contradict themselves are refused", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(runWorker({ index: 2, workers: 2, plans: PLANS }));
       expect(error).toBeInstanceOf(WorkerMisconfigured);
-      const twice = yield* Effect.flip(runWorker({ index: 0, workers: 1, plans: [BY_KEY, BY_KEY] }));
+      const twice = yield* Effect.flip(
+        runWorker({ index: 0, workers: 1, plans: [BY_KEY, BY_KEY] }),
+      );
       expect(twice.message).toContain("by-key");
     }),
   ));

@@ -1,0 +1,353 @@
+/** What else may go wrong around a partition's tasks, one thing a test. */
+import { Effect } from "effect";
+import { expect, test } from "vitest";
+import { SnapshotStore } from "../ports/snapshot-store.ts";
+import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { Faults } from "../../infra/memory/index.ts";
+import type { Broker } from "../../infra/memory/index.ts";
+import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
+import { encodeBatch, salesPlan, topicPlan } from "../testkit/plans.ts";
+import {
+  broker,
+  ownerOf,
+  publishedBy,
+  SETTINGS,
+  specOf,
+  until,
+  virtually,
+} from "../testkit/virtual-engine.ts";
+import type { PartitionOwner } from "../worker/partition-owner.ts";
+import { decodeGroupSnapshot, encodeGroupSnapshot, groupSnapshotName } from "./group-snapshot.ts";
+import type { TaskState } from "./task-machine.ts";
+
+const TOPIC = topicPlan({ idleAfterMs: 2_000 });
+const PLAN = salesPlan({}, TOPIC);
+const OTHER = salesPlan({ name: "other" }, TOPIC);
+const TASK = specOf(PLAN).id;
+
+/** Each batch closes the window of the one before. */
+const batch = (n: number): Uint8Array =>
+  encodeBatch([{ id: `e${n}`, key: "k", time: n * 10, cents: n, weight: 1 }]);
+
+const fill = (log: Broker, from: number, to: number): void => {
+  const messages = Array.from({ length: to - from + 1 }, (_, i) => ({
+    subject: "events.sales.0",
+    data: batch(from + i),
+  }));
+  log.events("sales", 0).append(messages, -1);
+};
+
+const stateOf = (owner: PartitionOwner, plan: ProjectionPlan = PLAN): TaskState | undefined =>
+  owner.tasks.find((task) => task.id.projection === plan.definition.name)?.life.state;
+
+const reasonOf = (owner: PartitionOwner): string | undefined => owner.tasks[0]?.life.reason;
+
+const committed = (log: Broker, plan = PLAN): number =>
+  Math.max(0, ...publishedBy(log, specOf(plan).id).commits.map((commit) => commit.inputSequence));
+
+const starts = (log: Broker, plan = PLAN): readonly number[] =>
+  publishedBy(log, specOf(plan).id).updates.map((update) => update.windowStart);
+
+const tens = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i * 10);
+
+/** Runs an owner until it has committed `to`, and lets it drain, which saves a snapshot. */
+const runUntil = (to: number, plans: readonly ProjectionPlan[] = [PLAN]) =>
+  Effect.gen(function* () {
+    const log = yield* broker;
+    const owner = yield* ownerOf(plans[0]!);
+    yield* Effect.forkScoped(owner.runOnly(plans.map((plan) => specOf(plan))));
+    yield* until(() => plans.every((plan) => committed(log, plan) >= to));
+    yield* owner.drain;
+    return log;
+  });
+
+const SNAPSHOT = groupSnapshotName("sales", 0, [TASK]);
+
+test("a zombie is fenced by its successor, and nothing is published twice", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      fill(log, 1, 5);
+      const zombie = yield* ownerOf(PLAN);
+      yield* zombie.runOnly([specOf(PLAN)]);
+      yield* until(() => stateOf(zombie) === "live");
+      const successor = yield* ownerOf(PLAN);
+      yield* successor.runOnly([specOf(PLAN)]);
+      fill(log, 6, 10);
+      yield* until(() => stateOf(zombie) === "fenced" && committed(log) === 10);
+      expect(stateOf(successor)).toBe("live");
+      expect(starts(log)).toEqual(tens(10).slice(1));
+      expect(
+        publishedBy(log, TASK).commits.every(
+          (c, i, all) => i === 0 || c.epoch >= all[i - 1]!.epoch,
+        ),
+      ).toBe(true);
+    }),
+  ));
+
+test("a snapshot shortens the re-read", () =>
+  virtually(
+    Effect.gen(function* () {
+      fill(yield* broker, 1, 5);
+      const log = yield* runUntil(5);
+      // What the snapshot holds need not be in the log any more.
+      log.events("sales", 0).deleteBelow(6, () => true);
+      fill(log, 6, 8);
+      const owner = yield* ownerOf(PLAN);
+      yield* owner.runOnly([specOf(PLAN)]);
+      yield* until(() => committed(log) === 8);
+      expect(starts(log)).toEqual(tens(8).slice(1));
+    }),
+  ));
+
+for (const [name, spoil] of Object.entries({
+  "is gone": (store: SnapshotStore["Service"]) => store.remove(SNAPSHOT),
+  "holds other bytes": (store: SnapshotStore["Service"]) =>
+    store.save(SNAPSHOT, { epoch: 9, inputSequence: 5, data: Uint8Array.of(1, 2, 3) }),
+  "is of an empty group": (store: SnapshotStore["Service"]) =>
+    store.save(SNAPSHOT, { epoch: 9, inputSequence: 5, data: new Uint8Array(0) }),
+})) {
+  test(`a snapshot that ${name} costs time only`, () =>
+    virtually(
+      Effect.gen(function* () {
+        fill(yield* broker, 1, 5);
+        const log = yield* runUntil(5);
+        yield* Effect.asVoid(spoil(yield* SnapshotStore));
+        fill(log, 6, 8);
+        const owner = yield* ownerOf(PLAN);
+        yield* owner.runOnly([specOf(PLAN)]);
+        yield* until(() => committed(log) === 8);
+        expect(starts(log)).toEqual(tens(8).slice(1));
+      }),
+    ));
+}
+
+test("a snapshot ahead of the marker is not used", () =>
+  virtually(
+    Effect.gen(function* () {
+      fill(yield* broker, 1, 5);
+      const log = yield* runUntil(5);
+      const store = yield* SnapshotStore;
+      const ahead = (yield* store.load(SNAPSHOT))!;
+      yield* store.save(SNAPSHOT, { ...ahead, epoch: 99, inputSequence: 7 });
+      const owner = yield* ownerOf(PLAN);
+      yield* owner.runOnly([specOf(PLAN)]);
+      fill(log, 6, 8);
+      yield* until(() => committed(log) === 8);
+      expect(starts(log)).toEqual(tens(8).slice(1));
+    }),
+  ));
+
+test("a snapshot of another state is found out by its digest, dropped, and rebuilt from the log", () =>
+  virtually(
+    Effect.gen(function* () {
+      fill(yield* broker, 1, 5);
+      const store = yield* SnapshotStore;
+      const early = yield* Effect.andThen(runUntil(5), store.load(SNAPSHOT));
+      const log = yield* broker;
+      fill(log, 6, 6);
+      yield* runUntil(6);
+      // The state of input 5 under the name of input 6.
+      const data = encodeGroupSnapshot({ ...decodeGroupSnapshot(early!.data), inputSequence: 6 });
+      yield* store.save(SNAPSHOT, { epoch: 99, inputSequence: 6, data });
+      fill(log, 7, 9);
+      const owner = yield* ownerOf(PLAN);
+      yield* owner.runOnly([specOf(PLAN)]);
+      yield* until(() => committed(log) === 9);
+      expect(starts(log)).toEqual(tens(9).slice(1));
+    }),
+  ));
+
+test("a state that the log cannot give again is quarantined, and its neighbour goes on", () =>
+  virtually(
+    Effect.gen(function* () {
+      fill(yield* broker, 1, 5);
+      const log = yield* runUntil(5);
+      const store = yield* SnapshotStore;
+      yield* store.remove(SNAPSHOT);
+      log.events("sales", 0).deleteBelow(3, () => true);
+      fill(log, 6, 8);
+      const owner = yield* ownerOf(PLAN);
+      yield* owner.runOnly([specOf(PLAN), specOf(OTHER)]);
+      yield* until(() => stateOf(owner) === "quarantined" && committed(log, OTHER) === 8);
+      expect(reasonOf(owner)).toContain("either the log was cut");
+      expect(starts(log, OTHER)).toEqual([30, 40, 50, 60, 70]);
+      expect(committed(log)).toBe(5);
+    }),
+  ));
+
+test("a projection whose core throws stops alone", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const spec = specOf(PLAN);
+      const owner = yield* ownerOf(PLAN);
+      const broken = {
+        ...spec,
+        makeCore: () => {
+          const core = spec.makeCore();
+          const apply = core.apply.bind(core);
+          core.apply = (input) => {
+            if (input.sequence === 4) throw new Error("a bug");
+            apply(input);
+          };
+          return core;
+        },
+      };
+      yield* owner.runOnly([broken, specOf(OTHER)]);
+      fill(log, 1, 8);
+      yield* until(() => stateOf(owner) === "quarantined" && committed(log, OTHER) === 8);
+      expect(reasonOf(owner)).toContain("a bug");
+      expect(committed(log)).toBeLessThan(4);
+      expect(stateOf(owner, OTHER)).toBe("live");
+    }),
+  ));
+
+test("records that were deleted unread stop the partition, not the worker", () =>
+  virtually(
+    Effect.gen(function* () {
+      fill(yield* broker, 1, 5);
+      const log = yield* runUntil(5);
+      fill(log, 6, 9);
+      log.events("sales", 0).deleteBelow(8, () => true);
+      const owner = yield* ownerOf(PLAN);
+      yield* owner.runOnly([specOf(PLAN)]);
+      yield* until(() => stateOf(owner) === "quarantined");
+      expect(reasonOf(owner)).toContain("was to continue at sequence 6 but has 8");
+      expect(committed(log)).toBe(5);
+    }),
+  ));
+
+test("a new projection starts at the first retained record", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      fill(log, 1, 9);
+      log.events("sales", 0).deleteBelow(5, () => true);
+      const owner = yield* ownerOf(PLAN);
+      yield* owner.runOnly([specOf(PLAN)]);
+      yield* until(() => committed(log) === 9);
+      expect(stateOf(owner)).toBe("live");
+      expect(starts(log)).toEqual([50, 60, 70, 80]);
+    }),
+  ));
+
+test("without Redis all goes on", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      (yield* Faults).add([
+        { at: "snapshots.save", kind: "fail", times: 1_000 },
+        { at: "snapshots.load", kind: "fail", times: 1_000 },
+      ]);
+      fill(log, 1, 5);
+      yield* runUntil(5);
+      fill(log, 6, 9);
+      yield* runUntil(9);
+      expect(starts(log)).toEqual(tens(9).slice(1));
+    }),
+  ));
+
+test("an outage of the log in the middle of reading costs time only", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      fill(log, 1, 9);
+      yield* runUntil(9);
+      expect(starts(log)).toEqual(tens(9).slice(1));
+    }),
+    {
+      limits: { recordsMax: 2, bytesMax: 1 << 20 },
+      faults: [
+        { at: "events.next", kind: "fail", skip: 1, times: 2 },
+        { at: "events.open", kind: "fail", skip: 1, times: 2 },
+        { at: "results.append", kind: "fail-stored", skip: 2, times: 1 },
+        { at: "results.last", kind: "fail", times: 2 },
+      ],
+    },
+  ));
+
+test("a projection that lags reads alone, then joins the others", () =>
+  virtually(
+    Effect.gen(function* () {
+      fill(yield* broker, 1, 30);
+      const log = yield* runUntil(30);
+      const settings = { ...SETTINGS, readerSpreadMax: 10 };
+      const owner = yield* ownerOf(PLAN, settings);
+      yield* owner.runOnly([specOf(PLAN), specOf(OTHER)]);
+      yield* until(() => committed(log, OTHER) === 30);
+      fill(log, 31, 33);
+      yield* until(() => committed(log) === 33 && committed(log, OTHER) === 33);
+      expect(owner.readers).toBe(1);
+      expect(starts(log)).toEqual(tens(33).slice(1));
+      expect(starts(log, OTHER)).toEqual(tens(33).slice(1));
+    }),
+    { limits: { recordsMax: 4, bytesMax: 1 << 20 } },
+  ));
+
+test("a silent partition ticks ever less often, and a tick is data", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const owner = yield* ownerOf(PLAN);
+      yield* owner.runOnly([specOf(PLAN)]);
+      yield* Effect.forkScoped(owner.ticks);
+      fill(log, 1, 1);
+      const ticks = () =>
+        log
+          .events("sales", 0)
+          .messages.map(({ data }) => RecordBatch.decode(data).tick?.time)
+          .filter((time) => time !== undefined);
+      yield* until(() => ticks().length === 7, 1_000);
+      const gaps = ticks()
+        .map((time, i, all) => (i === 0 ? 0 : time - all[i - 1]!))
+        .slice(1);
+      expect(gaps.map((gap) => Math.round(gap / 2_000) * 2_000)).toEqual([
+        4_000, 8_000, 16_000, 32_000, 60_000, 60_000,
+      ]);
+      expect(starts(log)).toEqual([10]);
+      const last = publishedBy(log, TASK).commits.at(-1)!;
+      expect(last.idle).toBe(true);
+    }),
+  ));
+
+test("a partition that never held an event gets no tick; its tasks say that it is idle", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const owner = yield* ownerOf(PLAN);
+      yield* owner.runOnly([specOf(PLAN)]);
+      yield* Effect.forkScoped(owner.ticks);
+      const commits = () => publishedBy(log, TASK).commits;
+      yield* until(() => commits().at(-1)?.idle === true, 500);
+      expect(commits().map(({ idle, inputSequence }) => [idle, inputSequence])).toEqual([
+        [false, 0],
+        [true, 0],
+      ]);
+      expect(log.events("sales", 0).messages).toHaveLength(0);
+      fill(log, 1, 2);
+      yield* until(() => committed(log) === 2);
+      expect(commits().at(-1)?.idle).toBe(false);
+    }),
+  ));
+
+test("reading stops while a draft that is too large waits for its commit", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const faults = yield* Faults;
+      const owner = yield* ownerOf(PLAN, { ...SETTINGS, pendingBytesMax: 64 });
+      yield* owner.runOnly([specOf(PLAN)]);
+      yield* until(() => stateOf(owner) === "live");
+      faults.add([{ at: "results.append", kind: "fail", times: 1_000_000 }]);
+      fill(log, 1, 200);
+      yield* until(() => owner.position > 2, 1);
+      yield* until(() => owner.tasks[0]!.overloaded, 1);
+      const stoppedAt = owner.position;
+      expect(stoppedAt).toBeLessThan(200);
+      faults.clear();
+      yield* until(() => committed(log) === 200);
+      expect(starts(log)).toEqual(tens(200).slice(1));
+    }),
+    { limits: { recordsMax: 2, bytesMax: 1 << 20 } },
+  ));
