@@ -10,6 +10,8 @@ import type { NodeEntry } from "./node-entry.ts";
 import { type ProcessOptions, describeExit, spawnProcess } from "./os-process.ts";
 import type { RestartPolicy } from "./restart-budget.ts";
 
+const lastWordsMs = 1_000;
+
 export interface NodeChildOptions<Ready> {
   readonly name: string;
   readonly entry: NodeEntry;
@@ -56,7 +58,11 @@ export const nodeChild = <Ready>(
       if (message?.tidemark === "ready") Deferred.doneUnsafe(said, Effect.succeed(message.about));
       if (message?.tidemark === "failed") reason = message.reason;
     });
+    const heardAll = yield* Deferred.make<void>();
+    running.child.once("disconnect", () => Deferred.doneUnsafe(heardAll, Effect.void));
+    // The end of a process can be seen before its last words; the channel closes after them.
     const ended = running.exited.pipe(
+      Effect.tap(() => Effect.timeoutOption(Deferred.await(heardAll), lastWordsMs)),
       Effect.flatMap((exit) =>
         Effect.fail(failed(reason ?? `it ended with ${describeExit(exit)}`)),
       ),
