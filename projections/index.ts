@@ -10,6 +10,8 @@ export type {
   WindowDefinition,
 } from "./definition/definition.ts";
 export type { ByteSize } from "./definition/byte-size.ts";
+export { defineConfig } from "./definition/define-config.ts";
+export type { ConfigInput } from "./definition/define-config.ts";
 export type { Duration, DurationUnit } from "./definition/duration.ts";
 export { buckets, byKey, each, early, final, tumbling } from "./definition/emission.ts";
 export type { Expression } from "./definition/expression.ts";

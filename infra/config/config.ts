@@ -3,7 +3,10 @@
  * environment are two ways to give them; `load.ts` turns either into this or into an error that
  * names the key.
  */
-import type { ProjectionDefinition, TopicDefinition } from "../../projections/definition/definition.ts";
+import type {
+  ProjectionDefinition,
+  TopicDefinition,
+} from "../../projections/definition/definition.ts";
 
 export interface Config {
   readonly topics: readonly TopicDefinition[];

@@ -1,0 +1,185 @@
+/**
+ * Finds and reads the configuration: flags before the environment, before the file, before defaults.
+ *
+ * L1. The result is complete, or there is one error that names every wrong key, value and variable.
+ * L2. What runs: the files that were named; else the `projections` of the configuration file; else
+ *     the files found by name; and only if there is nothing at all the shipped projections.
+ */
+import { dirname, resolve } from "node:path";
+import { nearest } from "../../projections/definition/did-you-mean.ts";
+import { Mistakes, type Fields } from "../../projections/definition/reading.ts";
+import type { Config } from "./config.ts";
+import { findConfigFile, findProjectionFiles } from "./discover.ts";
+import { ConfigError } from "./errors.ts";
+import {
+  defaultOf,
+  fromVariable,
+  OTHER_VARIABLES,
+  readSetting,
+  SETTINGS,
+  type SettingKey,
+} from "./settings.ts";
+import { shippedProjections } from "./shipped.ts";
+import { UserProject } from "./user-project.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface LoadOptions {
+  /** The working folder. Default: that of the process. */
+  readonly cwd?: string;
+  /** Default: that of the process. */
+  readonly environment?: Environment;
+  /** `--config`: the configuration file; must exist. */
+  readonly config?: string | undefined;
+  /** Files named on the command line: projections, or a configuration. */
+  readonly files?: readonly string[] | undefined;
+  /** Flags: settings that go before all else. Undefined means not given. */
+  readonly overrides?: Readonly<Partial<Record<SettingKey, unknown>>>;
+}
+
+const KEYS = Object.keys(SETTINGS) as readonly SettingKey[];
+
+/** The environment's variables, as settings. Notes those that nobody reads. */
+const variablesOf = (
+  environment: Environment,
+  mistakes: Mistakes,
+): ReadonlyMap<SettingKey, string> => {
+  const byVariable = new Map<string, SettingKey>(KEYS.map((key) => [SETTINGS[key].variable, key]));
+  const found = new Map<SettingKey, string>();
+  for (const [name, text] of Object.entries(environment)) {
+    if (!name.startsWith("TIDEMARK_") || text === undefined || text === "") continue;
+    const key = byVariable.get(name);
+    if (key !== undefined) found.set(key, text);
+    else if (!Object.hasOwn(OTHER_VARIABLES, name)) {
+      const best = nearest(name, [...byVariable.keys(), ...Object.keys(OTHER_VARIABLES)]);
+      const hint = best === undefined ? "" : ` Did you mean ${best}?`;
+      mistakes.add(name, `unknown variable.${hint} Those that are read: docs/CONFIGURATION.md`);
+    }
+  }
+  return found;
+};
+
+/** The file's settings by key. Notes unknown keys of every level. */
+const settingsOf = (content: Fields, label: string, mistakes: Mistakes): Fields => {
+  const nested = new Map<string, string[]>();
+  for (const key of KEYS) {
+    const [group, name] = key.split(".") as [string, string?];
+    nested.set(group, [...(nested.get(group) ?? []), ...(name === undefined ? [] : [name])]);
+  }
+  const found: Record<string, unknown> = {};
+  const known = ["topics", "projections", ...nested.keys()];
+  const check = (value: unknown, path: string, names: readonly string[]): Fields | undefined => {
+    const inner = new Mistakes();
+    const fields = inner.object(value, path, names);
+    for (const mistake of inner.list) {
+      mistakes.add(mistake.path === "" ? label : `${label}: ${mistake.path}`, mistake.message);
+    }
+    return fields;
+  };
+  for (const [group, value] of Object.entries(check(content, "", known) ?? {})) {
+    const names = nested.get(group);
+    if (value === undefined || names === undefined) continue;
+    if (names.length === 0) found[group] = value;
+    else {
+      const fields = check(value, group, names) ?? {};
+      for (const [name, inner] of Object.entries(fields)) found[`${group}.${name}`] = inner;
+    }
+  }
+  return found;
+};
+
+/** What goes wrong only together. */
+const checkTogether = (config: Config, mistakes: Mistakes): void => {
+  const { gateway, metrics } = config;
+  if (gateway.maxEventBytes > gateway.maxRequestBytes) {
+    mistakes.add(
+      "gateway.maxRequestBytes",
+      `is ${gateway.maxRequestBytes}, less than gateway.maxEventBytes, ${gateway.maxEventBytes}`,
+    );
+  }
+  if (gateway.port !== 0 && gateway.port === metrics.port && gateway.host === metrics.host) {
+    mistakes.add("metrics.port", `is ${metrics.port}, the port of the gateway`);
+  }
+  if (config.projections.length === 0 && config.topics.length === 0) {
+    mistakes.add("projections", "there is no projection and no topic: nothing to run");
+  }
+};
+
+const loadProject = async (
+  { config, files = [] }: LoadOptions,
+  cwd: string,
+  mistakes: Mistakes,
+): Promise<UserProject> => {
+  const project = new UserProject(cwd, mistakes);
+  for (const file of files) await project.load(file);
+  const configFile = config ?? (project.config === undefined ? findConfigFile(cwd) : undefined);
+  if (configFile !== undefined) await project.load(configFile);
+  const named = project.projections.length > 0;
+  if (!named) project.addConfigured();
+  const listed = project.config?.content["projections"] !== undefined;
+  if (!named && !listed && mistakes.list.length === 0) await discover(project, cwd);
+  project.checkTopics();
+  return project;
+};
+
+const discover = async (project: UserProject, cwd: string): Promise<void> => {
+  const folder = project.config === undefined ? cwd : dirname(project.config.path);
+  const files = findProjectionFiles(folder);
+  for (const file of files) await project.loadDiscovered(file);
+  if (project.projections.length === 0 && project.topics.length === 0) {
+    project.add(shippedProjections);
+  }
+};
+
+/** Rejects with a {@link ConfigError}. */
+export const loadConfig = async (options: LoadOptions = {}): Promise<Config> => {
+  const { cwd = process.cwd(), environment = process.env, overrides = {} } = options;
+  const mistakes = new Mistakes();
+  const variables = variablesOf(environment, mistakes);
+  const fromEnvironment = environment["TIDEMARK_CONFIG"];
+  const config = options.config ?? (fromEnvironment === "" ? undefined : fromEnvironment);
+  const project = await loadProject({ ...options, config }, cwd, mistakes);
+  const file = project.config;
+  const written = file === undefined ? {} : settingsOf(file.content, file.label, mistakes);
+
+  const read = <Key extends SettingKey>(key: Key) => {
+    if (overrides[key] !== undefined) return readSetting(key, overrides[key], key, mistakes);
+    const text = variables.get(key);
+    if (text !== undefined) {
+      return readSetting(key, fromVariable(key, text), SETTINGS[key].variable, mistakes);
+    }
+    if (written[key] !== undefined) {
+      return readSetting(key, written[key], `${file?.label}: ${key}`, mistakes);
+    }
+    return defaultOf(key);
+  };
+  const inFile = overrides.dataDir === undefined && !variables.has("dataDir");
+  const dataFolder = inFile && file !== undefined ? dirname(file.path) : cwd;
+
+  const result: Config = {
+    topics: project.topics,
+    projections: project.projections,
+    gateway: {
+      host: read("gateway.host")!,
+      port: read("gateway.port")!,
+      reflection: read("gateway.reflection")!,
+      maxEventBytes: read("gateway.maxEventBytes")!,
+      maxBatchEvents: read("gateway.maxBatchEvents")!,
+      maxRequestBytes: read("gateway.maxRequestBytes")!,
+    },
+    metrics: { host: read("metrics.host")!, port: read("metrics.port")! },
+    workers: read("workers")!,
+    nats: { url: read("nats.url"), requireFsync: read("nats.requireFsync")! },
+    redis: { url: read("redis.url") },
+    dataDir: resolve(dataFolder, read("dataDir") ?? ""),
+    snapshotEveryMs: read("snapshotEvery")!,
+    retention: {
+      resultsMs: read("retention.results")!,
+      deadLettersMs: read("retention.deadLetters")!,
+    },
+    logLevel: read("logLevel")!,
+  };
+  if (mistakes.list.length === 0) checkTogether(result, mistakes);
+  if (mistakes.list.length > 0) throw new ConfigError({ mistakes: mistakes.list });
+  return result;
+};

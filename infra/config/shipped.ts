@@ -1,0 +1,10 @@
+/** The projections that come with Tidemark: what runs in a folder that has none of its own. */
+import type { ProjectionDefinition } from "../../projections/definition/definition.ts";
+import { departuresByDestination, departuresByOrigin } from "../../projections/flights/flights.ts";
+import { revenueByStore } from "../../projections/orders/orders.ts";
+
+export const shippedProjections: readonly ProjectionDefinition[] = [
+  departuresByOrigin,
+  departuresByDestination,
+  revenueByStore,
+];

@@ -1,0 +1,217 @@
+/**
+ * What a project's files define: its topics and projections, and the settings of its configuration
+ * file. Gathers every mistake with the file that it is in.
+ *
+ * U1. A projection brings its topic along. The same definition met twice is one; two that differ
+ *     under one name are a mistake.
+ */
+import { existsSync } from "node:fs";
+import { dirname, relative, resolve } from "node:path";
+import { checkProjection } from "../../projections/definition/check-projection.ts";
+import { checkTopic } from "../../projections/definition/check-topic.ts";
+import type {
+  ProjectionDefinition,
+  TopicDefinition,
+} from "../../projections/definition/definition.ts";
+import { suggestion } from "../../projections/definition/did-you-mean.ts";
+import { canonicalJson } from "../../projections/definition/digest.ts";
+import { topicOf } from "../../projections/definition/projection.ts";
+import { at, Mistakes, type Fields } from "../../projections/definition/reading.ts";
+import type { ProjectionFile } from "./discover.ts";
+import { importUserModule } from "./user-module.ts";
+
+/** A configuration file as it was written. */
+export interface ConfigFile {
+  readonly path: string;
+  /** How mistakes call it. */
+  readonly label: string;
+  readonly content: Fields;
+}
+
+interface Found<T> {
+  readonly definition: T;
+  readonly label: string;
+}
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
+
+const isProjection = (value: unknown): value is ProjectionDefinition =>
+  isObject(value) &&
+  (topicOf(value as ProjectionDefinition) !== undefined || "aggregates" in value);
+
+/** What went wrong in a file of the user's, with the line where that is known. */
+const explainImport = (error: unknown, path: string): string => {
+  if (!(error instanceof Error)) return `threw ${String(error)}`;
+  const line = error.stack
+    ?.split("\n")
+    .map((frame) => frame.slice(frame.indexOf(path) + path.length))
+    .map((rest) => /^(?:\?[^:]*)?:(\d+)(?::\d+)?\)?$/.exec(rest)?.[1])
+    .find((found) => found !== undefined);
+  const where = line === undefined ? "" : `line ${line}: `;
+  if (error.name === "DefinitionError" || error.name === "SchemaError")
+    return where + error.message;
+  return `cannot be loaded: ${where}${error.message}`;
+};
+
+export class UserProject {
+  readonly #mistakes: Mistakes;
+  readonly #cwd: string;
+  readonly #topics = new Map<string, Found<TopicDefinition>>();
+  readonly #projections = new Map<string, Found<ProjectionDefinition>>();
+  #config: ConfigFile | undefined;
+
+  constructor(cwd: string, mistakes: Mistakes) {
+    this.#cwd = cwd;
+    this.#mistakes = mistakes;
+  }
+
+  get config(): ConfigFile | undefined {
+    return this.#config;
+  }
+
+  get topics(): readonly TopicDefinition[] {
+    return [...this.#topics.values()].map((found) => found.definition);
+  }
+
+  get projections(): readonly ProjectionDefinition[] {
+    return [...this.#projections.values()].map((found) => found.definition);
+  }
+
+  /** A file that the user named: a configuration, or projections. */
+  async load(path: string): Promise<void> {
+    const absolute = resolve(this.#cwd, path);
+    const exported = await this.#import(absolute);
+    if (exported === undefined) return;
+    const main = exported["default"];
+    if (isObject(main) && !isProjection(main) && !Array.isArray(main)) {
+      return this.#takeConfig(absolute, main as Fields);
+    }
+    if (this.#takeProjections(absolute, exported) === 0) {
+      this.#mistakes.add(
+        this.#label(absolute),
+        "exports no projection and no configuration: begin it with " +
+          '"export default projection(...)" or "export default defineConfig(...)"',
+      );
+    }
+  }
+
+  /** A file found by its name. */
+  async loadDiscovered({ path, promised }: ProjectionFile): Promise<void> {
+    if (promised) return this.load(path);
+    const exported = await this.#import(path);
+    if (exported !== undefined) this.#takeProjections(path, exported);
+  }
+
+  /** Definitions that are in no file: the shipped ones. */
+  add(definitions: readonly ProjectionDefinition[]): void {
+    definitions.forEach((definition) => this.#takeProjection(definition, definition.name, ""));
+  }
+
+  /** Topics and projections of the configuration file. */
+  addConfigured(): void {
+    if (this.#config === undefined) return;
+    const { content, label, path } = this.#config;
+    const list = (key: "topics" | "projections"): readonly unknown[] =>
+      content[key] === undefined
+        ? []
+        : (this.#mistakes.items(content[key], `${label}: ${key}`) ?? []);
+    list("topics").forEach((topic, index) =>
+      this.#takeTopic(topic, `${label}: ${at("topics", index)}`, dirname(path)),
+    );
+    list("projections").forEach((projection, index) =>
+      this.#takeProjection(projection, `${label}: ${at("projections", index)}`, dirname(path)),
+    );
+  }
+
+  /** To be called at the end: a projection that came as data names a topic that someone gave. */
+  checkTopics(): void {
+    for (const { definition, label } of this.#projections.values()) {
+      if (this.#topics.has(definition.topic)) continue;
+      const name = JSON.stringify(definition.topic);
+      this.#mistakes.add(
+        at(label, "topic"),
+        `there is no topic ${name}${suggestion(definition.topic, this.#topics.keys(), "topics")}`,
+      );
+    }
+  }
+
+  #label(path: string): string {
+    const short = relative(this.#cwd, path);
+    return short.startsWith("..") ? path : short;
+  }
+
+  async #import(path: string): Promise<Fields | undefined> {
+    if (!existsSync(path)) return this.#mistakes.add(this.#label(path), "no such file");
+    try {
+      return await importUserModule(path);
+    } catch (error) {
+      return this.#mistakes.add(this.#label(path), explainImport(error, path));
+    }
+  }
+
+  #takeConfig(path: string, content: Fields): void {
+    const label = this.#label(path);
+    if (this.#config !== undefined && this.#config.path !== path) {
+      this.#mistakes.add(label, `is a second configuration file, besides ${this.#config.label}`);
+      return;
+    }
+    this.#config = { path, label, content };
+  }
+
+  /** How many projections the file exports. */
+  #takeProjections(path: string, exported: Fields): number {
+    const found = new Map<unknown, string>();
+    for (const [name, value] of Object.entries(exported)) {
+      const values: readonly unknown[] = Array.isArray(value) ? value : [value];
+      values.forEach((each, index) => {
+        if (!isProjection(each) || found.has(each)) return;
+        found.set(each, Array.isArray(value) ? at(name, index) : name);
+      });
+    }
+    for (const [definition, name] of found) {
+      this.#takeProjection(definition, `${this.#label(path)}: ${name}`, dirname(path));
+    }
+    return found.size;
+  }
+
+  #takeTopic(value: unknown, label: string, folder: string): void {
+    const mistakes = new Mistakes();
+    const topic = checkTopic(value, mistakes);
+    this.#addAll(mistakes, label);
+    if (topic === undefined || mistakes.list.length > 0) return;
+    const definition = { ...topic, schemas: topic.schemas.map((path) => resolve(folder, path)) };
+    this.#put(this.#topics, { definition, label }, "topics");
+  }
+
+  #takeProjection(value: unknown, label: string, folder: string): void {
+    const mistakes = new Mistakes();
+    const definition = checkProjection(value, mistakes, undefined)?.definition;
+    this.#addAll(mistakes, label);
+    if (definition === undefined || mistakes.list.length > 0) return;
+    const topic = topicOf(value as ProjectionDefinition);
+    if (topic !== undefined) this.#takeTopic(topic, at(label, "source"), folder);
+    this.#put(this.#projections, { definition, label }, "projections");
+  }
+
+  #put<T extends { readonly name: string }>(
+    known: Map<string, Found<T>>,
+    found: Found<T>,
+    what: string,
+  ): void {
+    const { name } = found.definition;
+    const other = known.get(name);
+    if (other === undefined) known.set(name, found);
+    else if (canonicalJson(other.definition) !== canonicalJson(found.definition)) {
+      this.#mistakes.add(
+        found.label,
+        `two different ${what} are called ${JSON.stringify(name)}; the other is ${other.label}`,
+      );
+    }
+  }
+
+  #addAll(mistakes: Mistakes, label: string): void {
+    for (const { path, message } of mistakes.list) {
+      this.#mistakes.add(path === "" ? label : `${label}.${path}`, message);
+    }
+  }
+}
