@@ -38,6 +38,11 @@ export class StoreTaken extends Error {
   }
 }
 
+/** A transaction was not written: the disk is full, or gone. Nothing of it is in the store. */
+export class StoreFailed extends Error {
+  override readonly name = "StoreFailed";
+}
+
 /** The store as of one position, for as long as it is open. */
 export interface StoreSnapshot {
   readonly position: number;
@@ -165,9 +170,9 @@ export class ResultStore {
     const stored = this.#db.get(stateKey("position"));
     const standing = stored === undefined ? START : fromBytes<PositionState>(stored);
     if (standing.sequence !== this.#position.sequence) throw new StoreTaken(this.directory);
-    await this.#db.batch(() => {
-      transaction.write((key, value) => void this.#db.put(key, value));
-      void this.#db.put(stateKey("position"), toBytes(position));
+    await this.#write((put) => {
+      transaction.write(put);
+      put(stateKey("position"), toBytes(position));
     });
     this.#position = position;
     for (const state of transaction.versions.values()) {
@@ -221,6 +226,25 @@ export class ResultStore {
     return this.#db.close();
   }
 
+  /** One transaction, written and flushed by a thread of its own. */
+  async #write(fill: (put: (key: Buffer, value: Buffer) => void) => void): Promise<void> {
+    let last: Promise<boolean> | undefined;
+    try {
+      await this.#db.batch(() =>
+        fill((key, value) => {
+          const put = this.#db.put(key, value);
+          if (put === last) return;
+          last = put;
+          // All puts share a few promises; that of the batch tells of the same failure.
+          put.catch(() => {});
+        }),
+      );
+    } catch (error) {
+      const cause = await (error as { commitError?: Promise<never> }).commitError?.catch(String);
+      throw new StoreFailed(`the query store in ${this.directory} cannot be written: ${cause ?? error}`);
+    }
+  }
+
   #state(kind: string) {
     return this.#db.getRange(stateRange(kind));
   }
@@ -267,5 +291,7 @@ const openDatabase = (directory: string): StoreDatabase =>
     keyEncoding: "binary",
     encoding: "binary",
     cache: false,
+    // Transactions are explicit. The implicit ones leave rejections that nobody can handle.
+    eventTurnBatching: false,
     maxReaders: 512,
   });

@@ -5,6 +5,7 @@
  * R1. A step goes on exactly after the row where the last one stopped.
  * R2. Windows outside the asked times are jumped over, not read.
  */
+import { ROWS_A_TURN_MAX } from "./limits.ts";
 import type { Result } from "../../proto/gen/tidemark/v1/result.ts";
 import { rowWindowStart, seekNextKey, seekStart } from "./row-key.ts";
 import type { KeyRange } from "./row-key.ts";
@@ -26,13 +27,14 @@ type ReadRange = (
 ) => Iterable<{ readonly key: Buffer; readonly value: Buffer }>;
 
 export class RowScan {
-  /** The row where the walk stands; hand it to `goOnAfter` of another walk of the same query. */
+  /** The row where the walk stands; a new walk of the same query can begin after it. */
   last: Buffer | undefined;
   done = false;
   visited = 0;
   /** Bytes of the rows that were returned. */
   bytes = 0;
   readonly #query: RowQuery;
+  readonly #range: KeyRange;
   readonly #end: Buffer;
   readonly #read: ReadRange;
   readonly #decode: (row: Buffer) => Result;
@@ -41,30 +43,45 @@ export class RowScan {
 
   constructor(query: RowQuery, range: KeyRange, read: ReadRange, decode: (row: Buffer) => Result) {
     this.#query = query;
+    this.#range = range;
     this.#start = range.start;
     this.#end = range.end;
     this.#read = read;
     this.#decode = decode;
   }
 
-  goOnAfter(row: Buffer): this {
+  /** Begins after a row, which must be one of this query's. */
+  goOnAfter(row: Buffer): boolean {
+    const { start, end } = this.#range;
+    if (Buffer.compare(row, start) < 0 || Buffer.compare(row, end) >= 0) return false;
     this.last = this.#start = row;
     this.#exclusive = true;
-    return this;
+    return true;
   }
 
-  /** Visits at most `rows` rows, and stops after `results` of them were results. */
-  step(rows: number, results: number): Result[] {
+  /** False when nothing follows; true when something does, or when that takes long to find out. */
+  hasMore(): boolean {
+    if (this.done) return false;
+    const ahead = new RowScan(this.#query, this.#range, this.#read, this.#decode);
+    ahead.#start = this.#start;
+    ahead.#exclusive = this.#exclusive;
+    return ahead.step(ROWS_A_TURN_MAX, 1).length > 0 || !ahead.done;
+  }
+
+  /** Visits at most `rows` rows, and stops at `results` results or once `bytes` is reached. */
+  step(rows: number, results: number, bytes = Infinity): Result[] {
     const found: Result[] = [];
     const until = this.visited + rows;
-    while (!this.done && this.visited < until && found.length < results) {
-      if (!this.#run(until, results, found)) this.done = true;
+    const enough = () =>
+      this.visited >= until || found.length >= results || this.bytes >= bytes;
+    while (!this.done && !enough()) {
+      if (!this.#run(enough, found)) this.done = true;
     }
     return found;
   }
 
   /** False when the range is at its end; true when it stopped or has to jump. */
-  #run(until: number, results: number, found: Result[]): boolean {
+  #run(enough: () => boolean, found: Result[]): boolean {
     const { from, to } = this.#query;
     const range = { start: this.#start, end: this.#end };
     for (const { key, value } of this.#read(range, this.#exclusive)) {
@@ -78,7 +95,7 @@ export class RowScan {
         this.bytes += value.length;
         found.push(this.#decode(value));
       }
-      if (this.visited >= until || found.length >= results) return true;
+      if (enough()) return true;
     }
     return false;
   }
