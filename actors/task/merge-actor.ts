@@ -37,6 +37,8 @@ export class MergeActor {
   readonly #over = Latch.makeUnsafe(false);
   #atBoundary = true;
   #lag = 0;
+  /** Whether anything arrived since the last heartbeat. */
+  #arrived = false;
 
   constructor(options: MergeOptions, task: MergeTask) {
     this.#options = options;
@@ -114,6 +116,7 @@ export class MergeActor {
   readonly #readOn = Effect.fnUntraced(function* (this: MergeActor, reader: ResultReader) {
     while (true) {
       const records = yield* reader.next;
+      this.#arrived = true;
       for (const record of records) this.#apply(record);
       if (this.#lag === 0) this.task.caughtUp();
       yield* Effect.yieldNow;
@@ -137,6 +140,9 @@ export class MergeActor {
       yield* Effect.sleep(this.#options.settings.progressEveryMs);
       const now = yield* Clock.currentTimeMillis;
       this.task.heartbeat(now);
+      // Nothing may ever follow what a snapshot holds.
+      if (!this.#arrived && this.#lag === 0) this.task.caughtUp();
+      this.#arrived = false;
       this.#take(now);
       yield* this.#keeper.saveCommitted(this.#name);
       yield* this.task.reportLag(this.#lag);
