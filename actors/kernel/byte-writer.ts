@@ -19,6 +19,11 @@ export class ByteWriter {
     this.length = 0;
   }
 
+  /** Reads what was written so far; valid until the next write. */
+  get reader(): ByteReader {
+    return new ByteReader(this.bytes);
+  }
+
   /** A copy of what was written. */
   finish(): Uint8Array {
     return this.bytes.slice(0, this.length);

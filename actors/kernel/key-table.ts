@@ -27,7 +27,7 @@ export class KeyTable {
     return this.#idEnd - this.#free.length;
   }
 
-  /** The id of bytes[start, end), new if need be. A new key must be retained before the next call. */
+  /** The id of bytes[start, end), new if need be. A new key must be retained or discarded. */
   intern(bytes: Uint8Array, start: number, end: number): number {
     const hash = murmur32(bytes, start, end, 0);
     const length = end - start;
@@ -51,7 +51,15 @@ export class KeyTable {
   }
 
   release(id: number): void {
-    if (--this.#references[id]! > 0) return;
+    if (--this.#references[id]! === 0) this.#forget(id);
+  }
+
+  /** Forgets a key that was interned for nothing; one that is retained stays. */
+  discard(id: number): void {
+    if (this.#references[id] === 0) this.#forget(id);
+  }
+
+  #forget(id: number): void {
     this.#unlink(id);
     this.#arenaLive -= this.#lengths[id]!;
     this.#lengths[id] = -1;

@@ -4,7 +4,7 @@
  * Z1. A function of the event's time alone.
  * Z2. Windows come in ascending order of start, and a start has one end.
  *
- * Adding a kind of window: a file like `tumbling.ts`, and a line in `assigners.ts`.
+ * Adding a kind of window: a file like `tumbling.ts`, and a line in `operators.ts`.
  */
 export interface WindowAssigner {
   /** Most windows that one event can belong to. */

@@ -1,0 +1,22 @@
+/** Which operator and assigner run which kind of window: the one place to add a kind to the engine. */
+import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { AlignedWindows } from "./aligned-windows.ts";
+import type { WindowAssigner } from "./assigner.ts";
+import type { SlotStore } from "./slot-store.ts";
+import { TumblingWindows } from "./tumbling.ts";
+import type { Publisher, WindowOperator } from "./window-operator.ts";
+
+export const makeOperator = (
+  plan: ProjectionPlan,
+  store: SlotStore,
+  publisher: Publisher,
+): WindowOperator => {
+  const { window, allowedLatenessMs, emit } = plan.definition;
+  const publishesEarly = plan.merged || emit.mode !== "final";
+  const aligned = (assigner: WindowAssigner) =>
+    new AlignedWindows({ store, publisher, assigner, allowedLatenessMs, publishesEarly });
+  switch (window.kind) {
+    case "tumbling":
+      return aligned(new TumblingWindows(window.sizeMs, window.offsetMs));
+  }
+};
