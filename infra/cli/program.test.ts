@@ -1,9 +1,10 @@
 import { CommanderError } from "commander";
+import { Effect } from "effect";
 import { expect, it } from "vitest";
 import { makeProgram, type Actions } from "./program.ts";
 
 /** Parses a command line and says which action it called with what, or how it failed. */
-const parse = async (...line: string[]) => {
+const parse = (...line: string[]) => {
   const calls: unknown[][] = [];
   let output = "";
   const actions = new Proxy({} as Actions, {
@@ -11,7 +12,7 @@ const parse = async (...line: string[]) => {
       (_, name) =>
       (...args: unknown[]) => {
         calls.push([name, ...args]);
-        return Promise.resolve(0);
+        return Effect.succeed(0);
       },
   });
   const program = makeProgram("1.2.3", actions, () => undefined);
@@ -21,21 +22,23 @@ const parse = async (...line: string[]) => {
       writeErr: (text) => (output += text),
     });
   }
-  const error: unknown = await program.parseAsync(line, { from: "user" }).then(
-    () => undefined,
-    (failure: unknown) => failure,
-  );
+  let error: unknown;
+  try {
+    program.parse(line, { from: "user" });
+  } catch (failure) {
+    error = failure;
+  }
   return { calls, output, error };
 };
 
-it("reads options with their types and defaults", async () => {
-  expect((await parse("demo", "--events", "20_000", "--exit")).calls).toEqual([
+it("reads options with their types and defaults", () => {
+  expect(parse("demo", "--events", "20_000", "--exit").calls).toEqual([
     ["demo", { events: 20_000, exit: true, seed: 1 }],
   ]);
-  expect((await parse("publish", "orders", "--type", "orders.Paid")).calls).toEqual([
+  expect(parse("publish", "orders", "--type", "orders.Paid").calls).toEqual([
     ["publish", "orders", "-", { type: "orders.Paid" }],
   ]);
-  expect((await parse("list", "p", "--from", "2001-03-01", "--limit", "5")).calls).toEqual([
+  expect(parse("list", "p", "--from", "2001-03-01", "--limit", "5").calls).toEqual([
     ["list", "p", { key: "", from: Date.UTC(2001, 2, 1), limit: 5 }],
   ]);
 });
@@ -46,8 +49,8 @@ it.each([
   [["list", "p", "--from", "2001-03-01T08:00:00"], "a time with its zone"],
   [["get", "p"], "missing required argument 'key'"],
   [["frobnicate"], "unknown command 'frobnicate'"],
-])("refuses %j and says why", async (line, reason) => {
-  const { calls, output, error } = await parse(...line);
+])("refuses %j and says why", (line, reason) => {
+  const { calls, output, error } = parse(...line);
   expect(error).toBeInstanceOf(CommanderError);
   expect(calls).toEqual([]);
   expect(output).toContain(reason);
@@ -55,8 +58,8 @@ it.each([
 
 it.each(["start", "demo", "bench", "publish", "tail", "list", "get", "status", "doctor", "replay"])(
   "shows examples in the help of %s",
-  async (command) => {
-    const { output } = await parse(command, "--help");
+  (command) => {
+    const { output } = parse(command, "--help");
     expect(output).toMatch(/Examples:\n {2}\$ /);
     expect(output).toContain(`tidemark ${command}`);
   },

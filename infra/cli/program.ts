@@ -3,20 +3,24 @@
  * when it is called: `tidemark --help` must not wait for a database.
  */
 import { Command, InvalidArgumentError, Option } from "commander";
+import type { Effect } from "effect";
 import type { AddressOptions } from "./running-system.ts";
+
+/** A command at work; its value is the exit code. */
+export type Run = Effect.Effect<number, unknown>;
 
 /** What the commands do; the program only says how they are called. */
 export interface Actions {
-  readonly start: (options: StartFlags) => Promise<number>;
-  readonly demo: (options: DemoFlags) => Promise<number>;
-  readonly bench: (options: BenchFlags) => Promise<number>;
-  readonly publish: (topic: string, file: string, options: PublishFlags) => Promise<number>;
-  readonly tail: (name: string, options: TailFlags) => Promise<number>;
-  readonly list: (projection: string, options: ListFlags) => Promise<number>;
-  readonly get: (projection: string, key: string, options: GetFlags) => Promise<number>;
-  readonly status: (options: StatusFlags) => Promise<number>;
-  readonly doctor: (options: DoctorFlags) => Promise<number>;
-  readonly replay: (projection: string, options: ReplayFlags) => Promise<number>;
+  readonly start: (files: readonly string[], options: StartFlags) => Run;
+  readonly demo: (options: DemoFlags) => Run;
+  readonly bench: (options: BenchFlags) => Run;
+  readonly publish: (topic: string, file: string, options: PublishFlags) => Run;
+  readonly tail: (name: string, options: TailFlags) => Run;
+  readonly list: (projection: string, options: ListFlags) => Run;
+  readonly get: (projection: string, key: string, options: GetFlags) => Run;
+  readonly status: (options: StatusFlags) => Run;
+  readonly doctor: (options: DoctorFlags) => Run;
+  readonly replay: (projection: string, options: ReplayFlags) => Run;
 }
 
 interface Json {
@@ -122,7 +126,7 @@ const seed = () =>
 export const makeProgram = (
   version: string,
   actions: Actions,
-  done: (exitCode: number) => void,
+  run: (command: Run) => void,
 ): Command => {
   const program = new Command("tidemark")
     .description("Exact windowed results from streams of events, on NATS JetStream.")
@@ -133,6 +137,10 @@ export const makeProgram = (
 
   withConfig(program.command("start"))
     .description("run the system: gateway, workers and, unless URLs are given, its own servers")
+    .argument(
+      "[files...]",
+      "files of projections, or a configuration (default: those found by name)",
+    )
     .option("--data-dir <folder>", "where data lives (default: .tidemark)")
     .option("--workers <count>", "worker processes (default: one a core)", parseCount)
     .option("--port <port>", "port of the gateway; 0 takes a free one", parseInteger)
@@ -140,11 +148,11 @@ export const makeProgram = (
       "after",
       examples(
         "tidemark start",
-        "tidemark start --config ./orders.config.ts --workers 4",
+        "tidemark start ./orders.projection.ts --workers 4",
         "TIDEMARK_NATS_URL=nats://10.0.0.5:4222 tidemark start",
       ),
     )
-    .action(async (options: StartFlags) => done(await actions.start(options)));
+    .action((files: string[], options: StartFlags) => run(actions.start(files, options)));
 
   withJson(program.command("demo"), "print one line with the summary on stdout, all else on stderr")
     .description("send three million real flights through the system and check every result")
@@ -162,7 +170,7 @@ export const makeProgram = (
         "tidemark demo --exit --json",
       ),
     )
-    .action(async (options: DemoFlags) => done(await actions.demo(options)));
+    .action((options: DemoFlags) => run(actions.demo(options)));
 
   withJson(program.command("bench"), "print the figures as one line of JSON")
     .description(
@@ -172,7 +180,7 @@ export const makeProgram = (
     .addOption(seed())
     .option("--workers <count>", "worker processes (default: one a core)", parseCount)
     .addHelpText("after", examples("tidemark bench", "tidemark bench --events 5000000 --json"))
-    .action(async (options: BenchFlags) => done(await actions.bench(options)));
+    .action((options: BenchFlags) => run(actions.bench(options)));
 
   withJson(withGateway(program.command("publish")), "print the counts as one line of JSON")
     .description("send events, one JSON object a line, from a file or stdin")
@@ -189,8 +197,8 @@ ${examples(
   "generate-events | tidemark publish orders",
 )}`,
     )
-    .action(async (topic: string, file: string, options: PublishFlags) =>
-      done(await actions.publish(topic, file, options)),
+    .action((topic: string, file: string, options: PublishFlags) =>
+      run(actions.publish(topic, file, options)),
     );
 
   withJson(withNats(withGateway(program.command("tail"))), "print JSON, one object a line")
@@ -207,7 +215,7 @@ ${examples(
         "tidemark tail dlq --from-start",
       ),
     )
-    .action(async (name: string, options: TailFlags) => done(await actions.tail(name, options)));
+    .action((name: string, options: TailFlags) => run(actions.tail(name, options)));
 
   withJson(withGateway(program.command("list")), "print JSON, one object a line")
     .description("list the results of a projection, by key and window")
@@ -223,9 +231,7 @@ ${examples(
         "tidemark list departures-by-destination --from 2001-03-01 --to 2001-03-02 --limit 300",
       ),
     )
-    .action(async (projection: string, options: ListFlags) =>
-      done(await actions.list(projection, options)),
-    );
+    .action((projection: string, options: ListFlags) => run(actions.list(projection, options)));
 
   withJson(withGateway(program.command("get")), "print JSON")
     .description("print one result")
@@ -236,21 +242,21 @@ ${examples(
       "after",
       examples("tidemark get departures-by-origin ORD --at 2001-01-01T08:00:00Z"),
     )
-    .action(async (projection: string, key: string, options: GetFlags) =>
-      done(await actions.get(projection, key, options)),
+    .action((projection: string, key: string, options: GetFlags) =>
+      run(actions.get(projection, key, options)),
     );
 
   withJson(withConfig(withNats(withGateway(program.command("status")))), "print JSON")
     .description("show topics, partitions, lag, watermarks and dead letters")
     .option("--watch", "show it again every second")
     .addHelpText("after", examples("tidemark status", "tidemark status --json"))
-    .action(async (options: StatusFlags) => done(await actions.status(options)));
+    .action((options: StatusFlags) => run(actions.status(options)));
 
   withJson(withConfig(withNats(withGateway(program.command("doctor")))), "print JSON")
     .description("check servers, durability and stream settings; exit code 1 if anything is wrong")
     .option("--redis <url>", "redis-server to check (TIDEMARK_REDIS_URL)")
     .addHelpText("after", examples("tidemark doctor"))
-    .action(async (options: DoctorFlags) => done(await actions.doctor(options)));
+    .action((options: DoctorFlags) => run(actions.doctor(options)));
 
   withJson(
     withConfig(withNats(withGateway(program.command("replay")))),
@@ -268,9 +274,7 @@ ${examples(
         "tidemark replay departures-by-origin --promote",
       ),
     )
-    .action(async (projection: string, options: ReplayFlags) =>
-      done(await actions.replay(projection, options)),
-    );
+    .action((projection: string, options: ReplayFlags) => run(actions.replay(projection, options)));
 
   return program;
 };

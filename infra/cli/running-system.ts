@@ -37,7 +37,7 @@ export const findSystem = async (
   };
 };
 
-const nothingRuns = (flag: string): CliError =>
+export const nothingRuns = (flag: string): CliError =>
   new CliError("no running system was found here", {
     hint:
       "Start one with `tidemark start`, name its data folder with --data-dir, " +

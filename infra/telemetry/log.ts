@@ -8,7 +8,7 @@
 import { Cause, Layer, Logger, References } from "effect";
 import type { Config } from "../config/config.ts";
 
-export type LogFormat = "json" | "pretty";
+export type LogFormat = "json" | "text";
 
 export interface LogOptions {
   /** Name of the process: "gateway", "worker-0". */
@@ -33,8 +33,8 @@ export const logFormatFor = (
   isTerminal: boolean,
 ): LogFormat => {
   const wanted = environment["TIDEMARK_LOG_FORMAT"];
-  if (wanted === "json" || wanted === "pretty") return wanted;
-  return isTerminal ? "pretty" : "json";
+  if (wanted === "json" || wanted === "text") return wanted;
+  return isTerminal ? "text" : "json";
 };
 
 const jsonValue = (value: unknown): unknown => {
@@ -64,7 +64,7 @@ const COLOURS: Readonly<Record<string, string>> = {
   fatal: "\x1b[31m",
 };
 
-export const renderPretty = (line: LogLine, colour: boolean): string => {
+export const renderText = (line: LogLine, colour: boolean): string => {
   const paint = (code: string, text: string) => (colour ? `${code}${text}\x1b[0m` : text);
   const level = paint(COLOURS[line.level] ?? "", line.level.toUpperCase().padEnd(5));
   const fields = Object.entries(line.fields)
@@ -96,7 +96,7 @@ export const makeLogger = (
       cause: cause.reasons.length === 0 ? undefined : Cause.pretty(cause),
     };
     const rendered =
-      options.format === "json" ? renderJson(line) : renderPretty(line, options.colour);
+      options.format === "json" ? renderJson(line) : renderText(line, options.colour);
     write(`${rendered}\n`);
   });
 

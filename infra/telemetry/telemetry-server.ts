@@ -1,6 +1,6 @@
 /**
- * What a process shows of itself: `/metrics` in Prometheus text format and `/healthz`, on one HTTP
- * port. It answers from memory; a scrape never touches NATS or Redis.
+ * What a process shows of itself: `/metrics` in Prometheus text format, `/healthz` and `/status`, on
+ * one HTTP port. It answers from memory; a scrape never touches NATS or Redis.
  */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -16,6 +16,8 @@ export interface TelemetryOptions {
   readonly port: number;
   /** What `/healthz` says: undefined is healthy, a text is the reason why not. */
   readonly health?: () => string | undefined;
+  /** What `/status` says, as JSON. */
+  readonly status?: () => unknown;
 }
 
 export interface TelemetryAddress {
@@ -36,6 +38,11 @@ export class TelemetryUnavailable extends Schema.TaggedError<TelemetryUnavailabl
     );
   }
 }
+
+const jsonOf = (value: unknown): string =>
+  JSON.stringify(value ?? null, (_key, part: unknown) =>
+    typeof part === "bigint" ? part.toString() : part,
+  );
 
 /** Serves until the scope closes. */
 export const serveTelemetry = Effect.fnUntraced(function* (
@@ -63,8 +70,10 @@ export const serveTelemetry = Effect.fnUntraced(function* (
         "text/plain; charset=utf-8",
         `${problem ?? "ok"}\n`,
       );
+    } else if (path === "/status" && options.status !== undefined) {
+      answer(200, "application/json; charset=utf-8", `${jsonOf(options.status())}\n`);
     } else {
-      answer(404, "text/plain; charset=utf-8", "there is /metrics and /healthz\n");
+      answer(404, "text/plain; charset=utf-8", "there are /metrics, /healthz and /status\n");
     }
   });
   return yield* Effect.acquireRelease(

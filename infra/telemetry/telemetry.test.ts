@@ -2,7 +2,7 @@ import { Effect, Logger, Metric } from "effect";
 import { expect, it } from "vitest";
 import { PrometheusMetrics } from "effect/observability";
 import { ingestMetrics } from "./ingest-metrics.ts";
-import { logFormatFor, makeLogger, renderPretty, type LogOptions } from "./log.ts";
+import { logFormatFor, makeLogger, renderText, type LogOptions } from "./log.ts";
 import { METRICS } from "./metric-names.ts";
 import { serveTelemetry } from "./telemetry-server.ts";
 
@@ -40,12 +40,12 @@ it("writes aligned text, coloured only when asked", () => {
     fields: { port: 4000 },
     cause: undefined,
   };
-  expect(renderPretty(line, false)).toBe("00:00:00.000 INFO  gateway   listening port=4000");
-  expect(renderPretty(line, true)).toContain("\x1b[36mINFO ");
+  expect(renderText(line, false)).toBe("00:00:00.000 INFO  gateway   listening port=4000");
+  expect(renderText(line, true)).toContain("\x1b[36mINFO ");
 });
 
 it("chooses the format by the terminal unless the environment does", () => {
-  expect(logFormatFor({}, true)).toBe("pretty");
+  expect(logFormatFor({}, true)).toBe("text");
   expect(logFormatFor({}, false)).toBe("json");
   expect(logFormatFor({ TIDEMARK_LOG_FORMAT: "json" }, true)).toBe("json");
 });

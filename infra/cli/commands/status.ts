@@ -1,7 +1,12 @@
 /** `tidemark status`: what the streams say, as tables or as one line of JSON. */
+import { Effect } from "effect";
 import type { ProjectionStatus } from "../../../proto/gen/tidemark/v1/query.ts";
 import type { RunFile } from "../../processes/run-file.ts";
-import type { Survey, TaskSurvey } from "../survey.ts";
+import type { Link } from "../../nats/link.ts";
+import { GatewayClient } from "../gateway-client.ts";
+import type { SystemAddress } from "../running-system.ts";
+import { survey as surveyOf, type Survey, type SurveyPlan, type TaskSurvey } from "../survey.ts";
+import type { Terminal } from "../terminal/terminal.ts";
 import { bytes, count, time } from "../terminal/format.ts";
 import { renderTable, type Cell } from "../terminal/table.ts";
 import type { Paint } from "../terminal/colour.ts";
@@ -176,4 +181,41 @@ export const renderStatus = (report: StatusReport, paint: Paint): string => {
     );
   }
   return sections.join("\n");
+};
+
+export interface ShowStatusOptions {
+  readonly link: Link;
+  readonly plan: SurveyPlan;
+  readonly system: SystemAddress;
+  readonly json: boolean;
+  readonly watch: boolean;
+}
+
+const WATCH_EVERY = "1 second";
+
+/** What the gateway says of projections, or why it says nothing. */
+const askGateway = (gateway: string | undefined): Effect.Effect<StatusReport["projections"]> => {
+  if (gateway === undefined) return Effect.succeed("no gateway is known");
+  return Effect.acquireUseRelease(
+    Effect.sync(() => new GatewayClient(gateway)),
+    (client) => Effect.tryPromise({ try: () => client.listProjections(), catch: String }),
+    (client) => Effect.sync(() => client.close()),
+  ).pipe(Effect.catch((problem) => Effect.succeed(problem)));
+};
+
+export const showStatus = (
+  { link, plan, system, json, watch }: ShowStatusOptions,
+  { out }: Terminal,
+): Effect.Effect<number, unknown> => {
+  const once = Effect.gen(function* () {
+    const survey = yield* surveyOf(link, plan);
+    const projections = yield* askGateway(system.gateway);
+    const report = { run: system.run, survey, projections };
+    // Home, then clear: less flicker than the other way round.
+    const clear = watch && out.isTerminal ? "\x1b[H\x1b[2J" : "";
+    out.write(json ? `${statusJson(report)}\n` : `${clear}${renderStatus(report, out.paint)}`);
+    return 0;
+  });
+  if (!watch) return once;
+  return once.pipe(Effect.andThen(Effect.sleep(WATCH_EVERY)), Effect.forever);
 };

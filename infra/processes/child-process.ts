@@ -1,0 +1,45 @@
+/**
+ * What a gateway and a worker have in common: they read the running configuration, log under their
+ * name, show metrics, say that they are ready, and drain when they are told to end.
+ */
+import { Effect } from "effect";
+import type { Layer, Scope } from "effect";
+import { logFormatFor, logLayer } from "../telemetry/log.ts";
+import {
+  serveTelemetry,
+  type TelemetryAddress,
+  type TelemetryUnavailable,
+} from "../telemetry/telemetry-server.ts";
+import { readRunningConfig, type RunningConfig } from "./running-config.ts";
+import { METRICS_PORT_VARIABLE } from "./system.ts";
+
+export const childConfig: Effect.Effect<RunningConfig> = Effect.promise(() =>
+  readRunningConfig(process.argv[2] ?? ""),
+);
+
+export const childLogs = (name: string, config: RunningConfig): Layer.Layer<never> => {
+  const isTerminal = process.stderr.isTTY === true;
+  return logLayer({
+    process: name,
+    level: config.logLevel,
+    format: logFormatFor(process.env, isTerminal),
+    colour: isTerminal && (process.env["NO_COLOR"] ?? "") === "",
+  });
+};
+
+export const portFrom = (variable: string): number => Number(process.env[variable] ?? "0");
+
+export const childTelemetry = (
+  name: string,
+  config: RunningConfig,
+  shown: {
+    readonly health: () => string | undefined;
+    readonly status?: () => unknown;
+  },
+): Effect.Effect<TelemetryAddress, TelemetryUnavailable, Scope.Scope> =>
+  serveTelemetry({
+    process: name,
+    host: config.metrics.host,
+    port: portFrom(METRICS_PORT_VARIABLE),
+    ...shown,
+  });
