@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DefinitionError } from "../errors.ts";
 import { parseSchema } from "../schema/schema-set.ts";
@@ -308,6 +309,59 @@ describe("mistakes", () => {
     expect(mistakesOf(() => planProjection(null as never, topic))).toEqual([
       ": must be an object, not nothing",
     ]);
+  });
+
+  it("are all that junk can cause", () => {
+    const expression = fc.letrec((tie) => ({
+      any: fc.oneof(
+        { depthSize: "small" },
+        fc.record({ field: fc.constantFrom("cents", "store", "test", "weight", "tags", "nope") }),
+        fc.record({ event: fc.constantFrom("id", "type", "key", "time", "nope") }),
+        fc.record({ literal: fc.oneof(fc.string(), fc.double(), fc.boolean(), fc.anything()) }),
+        fc.record({
+          op: fc.constantFrom(
+            "add",
+            "divide",
+            "eq",
+            "lt",
+            "and",
+            "not",
+            "isNull",
+            "negate",
+            "nope",
+          ),
+          args: fc.array(tie("any"), { maxLength: 3 }),
+        }),
+        fc.anything(),
+      ),
+    })).any;
+    const changes = fc.record(
+      {
+        where: expression,
+        key: expression,
+        aggregates: fc.dictionary(
+          fc.string(),
+          fc.record({ fn: fc.constantFrom("count", "sum", "mean", "nope"), of: expression }),
+        ),
+        window: fc.anything(),
+        emit: fc.anything(),
+        types: fc.anything(),
+        name: fc.anything(),
+      },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(changes, (junk) => {
+        const found = mistakes(junk);
+        expect(found.every((line) => line.includes(": "))).toBe(true);
+        // Whatever is planned plans again, from its own JSON, to the same digest.
+        if (found.length > 0) return;
+        const planned = plan(junk);
+        const again = JSON.parse(JSON.stringify(planned.definition)) as ProjectionDefinition;
+        expect(planProjection(again, topic).digest).toEqual(planned.digest);
+      }),
+      { numRuns: 2000 },
+    );
   });
 
   it("in very deep expressions do not exhaust the stack", () => {

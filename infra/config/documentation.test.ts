@@ -1,0 +1,100 @@
+/** docs/DEFINITIONS.md and docs/CONFIGURATION.md say what is so, and their examples run. */
+import { mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import * as language from "../../projections/index.ts";
+import { loadConfig } from "./load.ts";
+import { planConfig } from "./plan.ts";
+import { OTHER_VARIABLES, printDefault, SETTINGS, type SettingKey } from "./settings.ts";
+import { importUserModule } from "./user-module.ts";
+
+const read = (name: string): Promise<string> =>
+  readFile(new URL(`../../docs/${name}`, import.meta.url), "utf8");
+
+const blocks = (text: string, kind: string): readonly string[] =>
+  [...text.matchAll(new RegExp(`^\`\`\`${kind}\\n(.*?)^\`\`\``, "gms"))].map((match) => match[1]!);
+
+/** Rows of the tables, as their cells without marks. */
+const rowsOf = (text: string): readonly (readonly string[])[] =>
+  text
+    .split("\n")
+    .filter((line) => line.startsWith("|"))
+    .map((line) => line.split("|").slice(1, -1))
+    .map((cells) => cells.map((cell) => cell.replaceAll("`", "").trim()));
+
+let folder = "";
+const write = (name: string, text: string): Promise<void> => writeFile(join(folder, name), text);
+
+beforeAll(async () => {
+  folder = await realpath(await mkdtemp(join(tmpdir(), "tidemark-docs-")));
+  await write("shop.proto", blocks(await read("DEFINITIONS.md"), "proto")[0]!);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+describe("DEFINITIONS.md", () => {
+  it("begins with a project that runs", async () => {
+    const [example] = blocks(await read("DEFINITIONS.md"), "ts");
+    await write("sales.projection.ts", example!);
+    const [planned] = planConfig(await loadConfig({ cwd: folder, environment: {} }));
+    expect(planned?.projections[0]?.definition.name).toBe("revenue-by-store");
+    expect(planned?.projections[0]?.merged).toBe(true);
+  });
+
+  it("shows a mistake as it is told", async () => {
+    const text = await read("DEFINITIONS.md");
+    const wrong = blocks(text, "ts")[0]!
+      .replace('field("test").not()', 'field("store")')
+      .replace('field("cents")', 'field("cent")');
+    await write("wrong.ts", wrong);
+    const config = await loadConfig({ cwd: folder, environment: {}, files: ["wrong.ts"] });
+    const told = blocks(text, "text")[0]!.trim().split("\n");
+    expect(() => planConfig(config)).toThrow(told[1]!.trim());
+    expect(() => planConfig(config)).toThrow(told[2]!.trim());
+  });
+
+  it("has fragments that compute", async () => {
+    const [, ...fragments] = blocks(await read("DEFINITIONS.md"), "ts");
+    const names = Object.keys(language).filter((name) => /^[a-z]/.test(name));
+    const preamble = `import { ${names.join(", ")} } from "tidemark";\n`;
+    for (const [index, fragment] of fragments.entries()) {
+      await write(`fragment-${index}.ts`, preamble + fragment);
+      await expect(importUserModule(join(folder, `fragment-${index}.ts`))).resolves.toBeDefined();
+    }
+    expect(fragments.length).toBeGreaterThan(2);
+  });
+
+  it("has JSON that plans", async () => {
+    const [json] = blocks(await read("DEFINITIONS.md"), "json");
+    const topics = [{ name: "sales", schemas: ["shop.proto"], types: ["shop.Sale"] }];
+    const config = { topics, projections: [JSON.parse(json!)] };
+    await write("data.json", JSON.stringify(config));
+    const loaded = await loadConfig({ cwd: folder, environment: {}, config: "data.json" });
+    expect(planConfig(loaded)[0]?.projections[0]?.definition.window.sizeMs).toBe(3_600_000);
+  });
+});
+
+describe("CONFIGURATION.md", () => {
+  it("lists every setting and variable", async () => {
+    const rows = rowsOf(await read("CONFIGURATION.md"));
+    const settings = (Object.keys(SETTINGS) as readonly SettingKey[]).map((key) => [
+      key,
+      SETTINGS[key].variable,
+      printDefault(key),
+      SETTINGS[key].help,
+    ]);
+    expect(rows.filter((row) => row.length === 4 && Object.hasOwn(SETTINGS, row[0]!))).toEqual(
+      settings,
+    );
+    const others = rows.filter((row) => row.length === 2 && row[0]?.startsWith("TIDEMARK_"));
+    expect(Object.fromEntries(others)).toEqual(OTHER_VARIABLES);
+  });
+
+  it("has an example that loads", async () => {
+    const [example] = blocks(await read("CONFIGURATION.md"), "ts");
+    await write("tidemark.config.ts", example!);
+    const config = await loadConfig({ cwd: folder, environment: {}, config: "tidemark.config.ts" });
+    expect(config).toMatchObject({ workers: 4, gateway: { maxEventBytes: 65_536 } });
+    await rm(join(folder, "tidemark.config.ts"));
+  });
+});
