@@ -59,6 +59,31 @@ export const METRICS = {
     name: "tidemark_ingest_append_failures_total",
     help: "Record batches that the log did not acknowledge, by kind: full, unavailable.",
   },
+  queryRequests: {
+    name: "tidemark_query_requests_total",
+    help: "Reads answered, by method and gRPC status.",
+  },
+  queryResults: {
+    name: "tidemark_query_results_total",
+    help: "Results and updates sent to readers.",
+  },
+  querySubscriptions: { name: "tidemark_query_subscriptions", help: "Open subscriptions." },
+  queryPosition: {
+    name: "tidemark_query_position",
+    help: "Sequence of RESULTS up to which the gateway has read.",
+  },
+  queryPending: {
+    name: "tidemark_query_pending_records",
+    help: "Records of RESULTS that the gateway has still to read, as far as known.",
+  },
+  queryApplied: {
+    name: "tidemark_query_applied_rows_total",
+    help: "Updates that changed a stored result.",
+  },
+  queryMissed: {
+    name: "tidemark_query_missed_commits_total",
+    help: "Commits that had left RESULTS before the gateway read them. Alarm on it.",
+  },
   childRestarts: {
     name: "tidemark_child_restarts_total",
     help: "Times that the supervisor has started a process again.",

@@ -1,7 +1,7 @@
 import { Effect, Logger, Metric } from "effect";
 import { expect, it } from "vitest";
 import { PrometheusMetrics } from "effect/observability";
-import { ingestMetrics } from "./ingest-metrics.ts";
+import { ingestMetrics } from "./gateway-metrics.ts";
 import { logFormatFor, makeLogger, renderText, type LogOptions } from "./log.ts";
 import { METRICS } from "./metric-names.ts";
 import { serveTelemetry } from "./telemetry-server.ts";

@@ -1,7 +1,12 @@
-/** Turns what the ingest service tells of its work into metrics: once per request and per append. */
+/**
+ * Turns what the gateway tells of its work into metrics: once per request, append or transaction,
+ * never per event.
+ */
+import { status } from "@grpc/grpc-js";
 import type { Context, Metric } from "effect";
 import type { IngestMetrics } from "../../gateway/ingest/metrics.ts";
-import { counter, seconds, type Labels, type MetricKey } from "./metric-names.ts";
+import type { QueryMetrics } from "../../gateway/query/index.ts";
+import { counter, gauge, seconds, type Labels, type MetricKey } from "./metric-names.ts";
 
 /** Metrics by their labels, each made once: making one costs more than updating it. */
 const made = <M>(make: (labels: Labels) => M) => {
@@ -47,5 +52,29 @@ export const ingestMetrics = (context: Context.Context<never>): IngestMetrics =>
       add(appendedEvents({ topic }), outcome.events);
       add(appendedBytes({ topic }), outcome.bytes);
     },
+  };
+};
+
+export const queryMetrics = (context: Context.Context<never>): QueryMetrics => {
+  const requests = counters("queryRequests");
+  const results = counters("queryResults");
+  const missed = counters("queryMissed");
+  const applied = counter("queryApplied", {});
+  const position = gauge("queryPosition", {});
+  const pending = gauge("queryPending", {});
+  const subscriptions = gauge("querySubscriptions", {});
+  return {
+    applied: (outcome) => {
+      applied.updateUnsafe(outcome.rows, context);
+      position.updateUnsafe(outcome.position, context);
+      pending.updateUnsafe(outcome.pending, context);
+    },
+    missed: (projection, version, commits) =>
+      missed({ projection, version: String(version) }).updateUnsafe(commits, context),
+    answered: (method, code, count) => {
+      requests({ method, code: status[code] }).updateUnsafe(1, context);
+      results({ method }).updateUnsafe(count, context);
+    },
+    subscriptions: (open) => subscriptions.updateUnsafe(open, context),
   };
 };
