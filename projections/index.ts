@@ -13,7 +13,8 @@ export type { ByteSize } from "./definition/byte-size.ts";
 export { defineConfig } from "./definition/define-config.ts";
 export type { ConfigInput } from "./definition/define-config.ts";
 export type { Duration, DurationUnit } from "./definition/duration.ts";
-export { buckets, byKey, each, early, final, tumbling } from "./definition/emission.ts";
+export { buckets, byKey, each, early, final } from "./definition/emission.ts";
+export { hopping, session, tumbling } from "./definition/windows.ts";
 export type { Expression } from "./definition/expression.ts";
 export { event, field, literal } from "./definition/field-expression.ts";
 export type {

@@ -2,6 +2,8 @@
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { AlignedWindows } from "./aligned-windows.ts";
 import type { WindowAssigner } from "./assigner.ts";
+import { HoppingWindows } from "./hopping.ts";
+import { SessionWindows } from "./session-windows.ts";
 import type { SlotStore } from "./slot-store.ts";
 import { TumblingWindows } from "./tumbling.ts";
 import type { Publisher, WindowOperator } from "./window-operator.ts";
@@ -18,5 +20,11 @@ export const makeOperator = (
   switch (window.kind) {
     case "tumbling":
       return aligned(new TumblingWindows(window.sizeMs, window.offsetMs));
+    case "hopping":
+      return aligned(new HoppingWindows(window.sizeMs, window.advanceMs, window.offsetMs));
+    case "session": {
+      const { gapMs } = window;
+      return new SessionWindows({ store, publisher, gapMs, allowedLatenessMs, publishesEarly });
+    }
   }
 };

@@ -10,17 +10,17 @@ import {
   printExpression,
   type Scope,
 } from "./check-expression.ts";
+import { checkWindow } from "./check-window.ts";
 import type {
   AggregateDefinition,
   EmitDefinition,
   ProjectionDefinition,
   SubjectsDefinition,
-  WindowDefinition,
 } from "./definition.ts";
 import type { ExpressionType } from "./expression.ts";
 import { suggestion } from "./did-you-mean.ts";
 import type { FieldColumn, TopicPlan } from "./plan.ts";
-import { ANY_SIGN, at, BUCKETS, NOT_NEGATIVE, POSITIVE, shown, type Mistakes } from "./reading.ts";
+import { at, BUCKETS, NOT_NEGATIVE, POSITIVE, shown, type Mistakes } from "./reading.ts";
 
 /** Meaningful only if no mistake was noted. */
 export interface CheckedProjection {
@@ -69,7 +69,8 @@ export const checkProjection = (
   };
   const where = checkWhere(given["where"] ?? undefined, mistakes, scope);
   const key = checkKey(given["key"] ?? { event: "key" }, mistakes, scope);
-  const window = checkWindow(given["window"], mistakes);
+  const merged = key !== undefined && !("event" in key && key.event === "key");
+  const window = checkWindow(given["window"], mistakes, merged);
   const lateness = given["allowedLatenessMs"] ?? 0;
   const allowedLatenessMs = mistakes.duration(lateness, "allowedLatenessMs", NOT_NEGATIVE);
   const aggregates = checkAggregates(given["aggregates"], mistakes, scope);
@@ -146,19 +147,6 @@ const checkKey = (value: unknown, mistakes: Mistakes, scope: Scope | undefined) 
     );
   }
   return key?.expression;
-};
-
-const checkWindow = (value: unknown, mistakes: Mistakes): WindowDefinition | undefined => {
-  if (value === undefined) {
-    return mistakes.add("window", 'is missing; for example tumbling("1 hour")');
-  }
-  const given = mistakes.object(value, "window", ["kind", "sizeMs", "offsetMs"]);
-  if (given === undefined) return undefined;
-  const kind = mistakes.oneOf(given["kind"], "window.kind", ["tumbling"]);
-  const sizeMs = mistakes.duration(given["sizeMs"], "window.sizeMs", POSITIVE);
-  const offsetMs = mistakes.duration(given["offsetMs"] ?? 0, "window.offsetMs", ANY_SIGN);
-  if (kind === undefined || sizeMs === undefined || offsetMs === undefined) return undefined;
-  return { kind, sizeMs, offsetMs };
 };
 
 interface CheckedAggregate {

@@ -11,7 +11,21 @@ export interface TumblingWindow {
   readonly offsetMs: number;
 }
 
-export type WindowDefinition = TumblingWindow;
+export interface HoppingWindow {
+  readonly kind: "hopping";
+  readonly sizeMs: number;
+  /** A window starts every so often. Beyond the size there are gaps: events in them are filtered out. */
+  readonly advanceMs: number;
+  readonly offsetMs: number;
+}
+
+export interface SessionWindow {
+  readonly kind: "session";
+  /** Events of a key that are at most this far apart are one session. */
+  readonly gapMs: number;
+}
+
+export type WindowDefinition = TumblingWindow | HoppingWindow | SessionWindow;
 
 export type AggregateDefinition =
   | { readonly fn: "count" }

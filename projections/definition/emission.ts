@@ -1,31 +1,8 @@
-/** Windows, and how their results are published. Makers of the data in `definition.ts`. */
-import { DefinitionError } from "../errors.ts";
-import type { EmitDefinition, SubjectsDefinition, WindowDefinition } from "./definition.ts";
+/** How results are published. Makers of the data in `definition.ts`. */
+import { argument } from "./argument.ts";
+import type { EmitDefinition, SubjectsDefinition } from "./definition.ts";
 import type { Duration } from "./duration.ts";
-import { ANY_SIGN, BUCKETS, Mistakes, POSITIVE } from "./reading.ts";
-
-/** Reads one argument; a mistake is thrown at once, where the user's stack still shows the call. */
-const argument = <T>(call: string, read: (mistakes: Mistakes) => T | undefined): T => {
-  const mistakes = new Mistakes();
-  const value = read(mistakes);
-  if (value === undefined) throw new DefinitionError(call, mistakes.list);
-  return value;
-};
-
-/**
- * Windows of one size, side by side: `[start, start + size)`. They start at multiples of the size
- * since the Unix epoch, UTC, plus the offset: `tumbling("1 day", { offset: "-2 hours" })`.
- */
-export const tumbling = (
-  size: Duration,
-  options: { readonly offset?: Duration | `-${number} ${string}` } = {},
-): WindowDefinition => ({
-  kind: "tumbling",
-  sizeMs: argument("tumbling()", (mistakes) => mistakes.duration(size, "size", POSITIVE)),
-  offsetMs: argument("tumbling()", (mistakes) =>
-    mistakes.duration(options.offset ?? 0, "offset", ANY_SIGN),
-  ),
-});
+import { BUCKETS, POSITIVE } from "./reading.ts";
 
 /** Publish a window once, when it closes. The default. */
 export const final = (): EmitDefinition => ({ mode: "final" });

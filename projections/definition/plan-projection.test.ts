@@ -255,10 +255,10 @@ describe("mistakes", () => {
     expect(window(0)).toEqual(["window.sizeMs: must be at least 1 ms, not 0"]);
     expect(window("1 huor")[0]).toMatch(/^window.sizeMs: must be a duration: .*; not "1 huor"$/);
     expect(window(9e15)).toEqual([
-      "window.sizeMs: must be at most 100000000 days, not 9000000000000000",
+      "window.sizeMs: must be at most 3650000 days, not 9000000000000000",
     ]);
     expect(mistakes({ window: { kind: "hoping", sizeMs: 5 } })).toEqual([
-      'window.kind: must be one of "tumbling", not "hoping"',
+      'window.kind: must be one of "tumbling", "hopping", "session", not "hoping"; did you mean "hopping"?',
     ]);
     expect(mistakes({ window: undefined })).toEqual([
       'window: is missing; for example tumbling("1 hour")',

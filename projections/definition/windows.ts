@@ -1,0 +1,51 @@
+/** Windows. Makers of the data in `definition.ts`. */
+import { argument } from "./argument.ts";
+import { WINDOW_LENGTH, WINDOW_OFFSET } from "./check-window.ts";
+import type { WindowDefinition } from "./definition.ts";
+import type { Duration } from "./duration.ts";
+
+/** A duration that may be negative. */
+type Offset = Duration | `-${number} ${string}`;
+
+const lengthOf = (call: string, name: string, value: Duration): number =>
+  argument(call, (mistakes) => mistakes.duration(value, name, WINDOW_LENGTH));
+
+const offsetOf = (call: string, value: Offset | undefined): number =>
+  argument(call, (mistakes) => mistakes.duration(value ?? 0, "offset", WINDOW_OFFSET));
+
+/**
+ * Windows of one size, side by side: `[start, start + size)`. They start at multiples of the size
+ * since the Unix epoch, UTC, plus the offset: `tumbling("1 day", { offset: "-2 hours" })`.
+ */
+export const tumbling = (
+  size: Duration,
+  options: { readonly offset?: Offset } = {},
+): WindowDefinition => ({
+  kind: "tumbling",
+  sizeMs: lengthOf("tumbling()", "size", size),
+  offsetMs: offsetOf("tumbling()", options.offset),
+});
+
+/**
+ * Windows of one size that start every so often: `hopping("10 minutes", { every: "1 minute" })`. An
+ * event is in each that holds its time. When `every` is more than the size there are gaps between
+ * windows, and events in them are filtered out.
+ */
+export const hopping = (
+  size: Duration,
+  options: { readonly every: Duration; readonly offset?: Offset },
+): WindowDefinition => ({
+  kind: "hopping",
+  sizeMs: lengthOf("hopping()", "size", size),
+  advanceMs: lengthOf("hopping()", "every", options?.every),
+  offsetMs: offsetOf("hopping()", options?.offset),
+});
+
+/**
+ * Sessions of a key: events that are at most a gap apart are one, from the first event to the gap after
+ * the last. Exactly one gap apart is one session.
+ */
+export const session = (options: { readonly gap: Duration }): WindowDefinition => ({
+  kind: "session",
+  gapMs: lengthOf("session()", "gap", options?.gap),
+});
