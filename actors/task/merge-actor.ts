@@ -35,6 +35,8 @@ export class MergeActor {
   readonly #name: string;
   /** Open once the task needs no more input here. */
   readonly #over = Latch.makeUnsafe(false);
+  /** Opened whenever something was applied. */
+  readonly #advanced = Latch.makeUnsafe(false);
   #atBoundary = true;
   #lag = 0;
   /** Whether anything arrived since the last heartbeat. */
@@ -67,6 +69,16 @@ export class MergeActor {
       return this.task.report;
     }),
   );
+
+  /** Waits until everything up to a RESULTS sequence is applied, or the task is over. */
+  reached(sequence: number): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      while (this.task.position < sequence && !this.task.over) {
+        this.#advanced.closeUnsafe();
+        yield* this.#advanced.await;
+      }
+    });
+  }
 
   /** After `run` was interrupted: commits what there is, saves a snapshot, stops the task. */
   readonly drain: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
@@ -118,6 +130,7 @@ export class MergeActor {
       const records = yield* reader.next;
       this.#arrived = true;
       for (const record of records) this.#apply(record);
+      this.#advanced.openUnsafe();
       if (this.#lag === 0) this.task.caughtUp();
       yield* Effect.yieldNow;
       if (this.task.overloaded) yield* this.task.settled;
@@ -147,7 +160,9 @@ export class MergeActor {
       yield* this.#keeper.saveCommitted(this.#name);
       yield* this.task.reportLag(this.#lag);
       yield* this.task.report;
-      if (this.task.over) this.#over.openUnsafe();
+      if (!this.task.over) continue;
+      this.#over.openUnsafe();
+      this.#advanced.openUnsafe();
     }
   });
 

@@ -10,6 +10,7 @@
  * A4. A failure of this task ends this task only.
  */
 import { Cause, Clock, Effect, Exit, Latch } from "effect";
+import type { Scope } from "effect";
 import type { TaskId } from "../../proto/subjects.ts";
 import { Committer } from "../commit/committer.ts";
 import type { Marker } from "../commit/marker.ts";
@@ -228,8 +229,13 @@ export class TaskActor<Input> {
     return this.#metrics.lag(records);
   }
 
-  /** Commits whenever there is reason to, until the task is over. Runs on its own fiber. */
-  readonly commits: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
+  /** Starts to commit, on a fiber in the scope, whenever there is reason to. */
+  startCommits(scope: Scope.Scope): Effect.Effect<void> {
+    // At once: a drain that comes first would find nobody to commit.
+    return Effect.asVoid(Effect.forkIn(this.#commits, scope, { startImmediately: true }));
+  }
+
+  readonly #commits: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
     this.#running = true;
     while (!this.over) {
       yield* this.#wake.await;
@@ -265,11 +271,11 @@ export class TaskActor<Input> {
   });
 
   #wantsCommit(): boolean {
-    if (!this.#atBoundary) return false;
-    if (this.#declaredIdle && !this.marker.idle && this.online) return true;
+    const draining = this.#life.state === "draining" && this.#commitsWhileDraining;
+    if (!this.#atBoundary || (!this.online && !draining)) return false;
+    if (this.#declaredIdle && !this.marker.idle) return true;
     if (this.#position <= this.marker.inputSequence) return false;
-    if (this.#life.state === "draining") return this.#commitsWhileDraining;
-    return this.online && (this.#progressDue || this.#core.pendingItems > 0);
+    return draining || this.#progressDue || this.#core.pendingItems > 0;
   }
 
   readonly #commit: Effect.Effect<void> = Effect.gen({ self: this }, function* () {

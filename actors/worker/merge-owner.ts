@@ -24,9 +24,14 @@ export class MergeOwner {
   readonly start: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
     yield* this.task.takeOver;
     if (this.task.life.state !== "restoring") return;
-    yield* Effect.forkIn(this.task.commits, this.#scope);
+    yield* this.task.startCommits(this.#scope);
     this.#fiber = yield* Effect.forkIn(this.#actor.run, this.#scope);
   });
+
+  /** Waits until the task has included a RESULTS sequence, or is over. */
+  reached(sequence: number): Effect.Effect<void> {
+    return this.#actor.reached(sequence);
+  }
 
   readonly drain: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
     if (this.#fiber !== undefined) yield* Fiber.interrupt(this.#fiber);

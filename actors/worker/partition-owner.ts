@@ -124,7 +124,7 @@ export class PartitionOwner {
       discard: true,
     });
     const acquired = tasks.filter((task) => task.life.state === "restoring");
-    for (const task of acquired) yield* Effect.forkIn(task.commits, this.#scope);
+    for (const task of acquired) yield* task.startCommits(this.#scope);
     const groups = groupByPosition(acquired, settings.readerSpreadMax);
     for (const group of groups) yield* this.#read(group, true);
   });

@@ -6,7 +6,7 @@
  *     promoted, those of the old one are drained before those of the new one start.
  * H2. One partition that cannot start holds no other back.
  */
-import { Effect, Exit, Scope, Semaphore } from "effect";
+import { Cause, Effect, Exit, Scope, Semaphore } from "effect";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import type { ActiveVersions } from "../relay/active-versions.ts";
 import type { EngineSettings } from "../task/settings.ts";
@@ -25,6 +25,12 @@ export interface HostOptions {
   readonly ports: Ports;
   readonly settings: EngineSettings;
 }
+
+/** A defect while tasks start is a bug; the other partitions go on, and the log says so. */
+const reported = (change: Effect.Effect<void>): Effect.Effect<void> =>
+  change.pipe(
+    Effect.catchDefect((defect) => Effect.logError("tasks cannot be started", Cause.die(defect))),
+  );
 
 interface OwnedPartition {
   readonly partition: number;
@@ -75,11 +81,11 @@ export class ProjectionHost {
     const versionOf = (plan: ProjectionPlan) => active.get(plan.definition.name) ?? 1;
     for (const { partition, plans, owner } of this.#partitions) {
       const specs = plans.map((plan) => partitionSpec(plan, versionOf(plan), partition));
-      yield* Effect.forkIn(owner.runOnly(specs), this.#scope);
+      yield* Effect.forkIn(reported(owner.runOnly(specs)), this.#scope);
     }
     for (const merge of this.#merges) {
       const change = this.#changeMerge(merge, versionOf(merge.plan));
-      yield* Effect.forkIn(merge.oneAtATime.withPermit(change), this.#scope);
+      yield* Effect.forkIn(reported(merge.oneAtATime.withPermit(change)), this.#scope);
     }
   });
 

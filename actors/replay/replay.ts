@@ -1,0 +1,144 @@
+/**
+ * The engine's part of `tidemark replay`: builds the next version of a projection beside the live one,
+ * holds the two against each other, and makes the new one the active one.
+ *
+ * R1. The live version is never touched: other subjects, another epoch, readers of its own.
+ * R2. Promotion is one message under compare-and-set; workers, relays and readers follow it.
+ */
+import { Effect } from "effect";
+import type { Result } from "../../proto/gen/tidemark/v1/result.ts";
+import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { EventLog } from "../ports/event-log.ts";
+import { ResultLog } from "../ports/result-log.ts";
+import { SnapshotStore } from "../ports/snapshot-store.ts";
+import { DEFAULT_SETTINGS } from "../task/settings.ts";
+import type { EngineSettings } from "../task/settings.ts";
+import type { Ports } from "../worker/partition-owner.ts";
+import { buildVersion } from "./build-version.ts";
+import type { BuildProgress, BuiltVersion } from "./build-version.ts";
+import { compareResults } from "./compare-results.ts";
+import type { Comparison } from "./compare-results.ts";
+import { ReplayFailed } from "./errors.ts";
+import type { PromotedElsewhere } from "./errors.ts";
+import { newReplayLife, stepReplay } from "./replay-machine.ts";
+import type { ReplayEvent, ReplayState } from "./replay-machine.ts";
+import { findVersions, promote, subjectsOf } from "./versions.ts";
+import type { Versions } from "./versions.ts";
+import { untilAvailable } from "../commit/until-available.ts";
+
+export interface ReplayOptions {
+  readonly plan: ProjectionPlan;
+  readonly settings?: Partial<EngineSettings>;
+  /** Called very often; draw at your own pace. */
+  readonly onProgress?: (progress: BuildProgress) => void;
+}
+
+export class Replay {
+  readonly versions: Versions;
+  readonly #plan: ProjectionPlan;
+  readonly #ports: Ports;
+  readonly #settings: EngineSettings;
+  readonly #onProgress: (progress: BuildProgress) => void;
+  #life = newReplayLife();
+
+  constructor(options: ReplayOptions, versions: Versions, ports: Ports) {
+    this.versions = versions;
+    this.#plan = options.plan;
+    this.#ports = ports;
+    this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
+    this.#onProgress = options.onProgress ?? (() => {});
+  }
+
+  get state(): ReplayState {
+    return this.#life.state;
+  }
+  /** Why it failed. */
+  get reason(): string | undefined {
+    return this.#life.reason;
+  }
+
+  /** Reads the log to where it ended when this began. */
+  get build(): Effect.Effect<BuiltVersion, ReplayFailed> {
+    return buildVersion({
+      plan: this.#plan,
+      version: this.versions.next,
+      ports: this.#ports,
+      settings: this.#settings,
+      onProgress: this.#onProgress,
+    }).pipe(
+      Effect.tap(() => this.#step({ type: "built" })),
+      Effect.tapError((error) => this.#step({ type: "fail", reason: error.message })),
+    );
+  }
+
+  /**
+   * Holds every result against the live one. `readResults` gives the current results of a version by
+   * key and window start, as of `built.resultsSequence` or later. When the definition has changed
+   * there is nothing to hold against: undefined.
+   */
+  compare(
+    built: BuiltVersion,
+    readResults: (version: number) => AsyncIterable<Result>,
+    onCompared?: (compared: number) => void,
+  ): Effect.Effect<Comparison | undefined, ReplayFailed> {
+    const { live, next, definitionChanged } = this.versions;
+    if (definitionChanged) return Effect.as(this.#step({ type: "incomparable" }), undefined);
+    return Effect.tryPromise({
+      try: () => compareResults(readResults(live), readResults(next), built, onCompared),
+      catch: (error) => this.#failed(error instanceof Error ? error.message : String(error)),
+    }).pipe(
+      Effect.tap(({ differences }) => this.#step({ type: "compared", differences })),
+      Effect.tapError((error) => this.#step({ type: "fail", reason: error.message })),
+    );
+  }
+
+  /**
+   * Makes the new version the active one; returns the RESULTS sequence of the promotion. Refused for
+   * one that differs unless `anyway` is set.
+   */
+  promote(anyway: boolean): Effect.Effect<number, PromotedElsewhere> {
+    const next = stepReplay(this.#life, { type: "promote", anyway });
+    return promote(this.#ports.results, this.#plan.definition.name, this.versions).pipe(
+      Effect.tap(() =>
+        Effect.sync(() => {
+          this.#life = next;
+        }),
+      ),
+    );
+  }
+
+  /** Gives the new version up and deletes its commits, but for the last of each task. */
+  get abandon(): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      yield* this.#step({ type: "abandon" });
+      const { results } = this.#ports;
+      for (const subject of subjectsOf(this.#plan, this.versions.next)) {
+        const last = yield* untilAvailable(results.last(subject));
+        if (last !== undefined) yield* untilAvailable(results.trim(subject, last.sequence));
+      }
+    });
+  }
+
+  #failed(message: string): ReplayFailed {
+    return new ReplayFailed({
+      projection: this.#plan.definition.name,
+      version: this.versions.next,
+      message,
+    });
+  }
+
+  #step(event: ReplayEvent): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.#life = stepReplay(this.#life, event);
+    });
+  }
+}
+
+/** A replay of the projection as it is defined now, into the next version that was never used. */
+export const makeReplay = Effect.fn("makeReplay")(function* (
+  options: ReplayOptions,
+): Effect.fn.Return<Replay, never, EventLog | ResultLog | SnapshotStore> {
+  const results = yield* ResultLog;
+  const ports = { events: yield* EventLog, results, snapshots: yield* SnapshotStore };
+  return new Replay(options, yield* findVersions(results, options.plan), ports);
+});
