@@ -53,7 +53,7 @@ export const labDefinition: TopicDefinition = {
   dedupeHorizonMs: 600_000,
   idleAfterMs: 30_000,
   retentionMs: 604_800_000,
-  maxBytes: 0,
+  maxBytes: 2 ** 40,
 };
 
 export const labTopic = (partitions = 4, name = "lab"): IngestTopic => ({

@@ -11,6 +11,11 @@ export const validUtf8 = (bytes: Uint8Array, start: number, end: number): boolea
   if (end - start >= NATIVE_FROM) return isUtf8(bytes.subarray(start, end));
   let at = start;
   while (at < end) {
+    // Most of them are ASCII: four at a time.
+    while (at + 4 <= end && (bytes[at] | bytes[at + 1] | bytes[at + 2] | bytes[at + 3]) < 0x80) {
+      at += 4;
+    }
+    if (at === end) break;
     const lead = bytes[at++];
     if (lead < 0x80) continue;
     // Well-formed sequences as in table 3-7 of the Unicode standard: the second byte's range rules
