@@ -323,7 +323,8 @@ export class ResultView {
   }
 }
 
-const positionOf = ({ sequence, subject, data }: ResultRecord): PositionState => ({
+/** How the store remembers the last record that it applied. */
+export const positionOf = ({ sequence, subject, data }: ResultRecord): PositionState => ({
   sequence,
   subject,
   checksum: crc32(data),

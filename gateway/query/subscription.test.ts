@@ -2,9 +2,18 @@ import { status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { SubscribeRequest, SubscribeResponse } from "../../proto/gen/tidemark/v1/query.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
-import { commitOf, HOUR, updateOf } from "./commits.suite.ts";
+import {
+  commitMessage,
+  commitOf,
+  entriesOf,
+  HOUR,
+  recordOf,
+  updateOf,
+} from "./commits.suite.ts";
 import { QuerySystem, Reading } from "./query-system.suite.ts";
 import type { Gateway, ViewOptions } from "./query-system.suite.ts";
+import { ResultStore } from "./result-store.ts";
+import { positionOf } from "./result-view.ts";
 
 let system: QuerySystem;
 let gateway: Gateway;
@@ -113,6 +122,24 @@ describe("a subscription", () => {
     await reading.started;
     await system.commit(commitOf(2, [revision("a", 2)]));
     expect(shown(await reading.take(1))).toBe("+a2!");
+  });
+
+  it("starts after the snapshot that it sent, though the view has not told of it yet", async () => {
+    await system.commit(commitOf(1, [revision("a", 1)]));
+    await start();
+    const second = commitOf(2, [revision("a", 2)]);
+    const { store } = ResultStore.open(system.folder);
+    const transaction = store.begin();
+    const record = recordOf(2, commitMessage(second));
+    for (const entry of entriesOf([record])) transaction.add(entry);
+    await store.commit(transaction, positionOf(record));
+    await store.close();
+    const reading = subscribe();
+    expect(gateway.view.position).toBe(1);
+    expect(shown(await reading.snapshot())).toBe("=a2 .1!");
+    await system.commit(second);
+    await system.commit(commitOf(3, [revision("a", 3)]));
+    expect(shown(await reading.take(1))).toBe("+a3!");
   });
 
   it("reads what it is told of: an update that was sent is in the store", async () => {
