@@ -51,6 +51,7 @@ export type ListenFailure = "in-use" | "not-allowed" | "no-such-address" | "othe
 
 /** The gateway cannot listen at host:port. */
 export class GatewayListenError extends Error {
+  readonly _tag = "GatewayListenError";
   override readonly name = "GatewayListenError";
   readonly host: string;
   readonly port: number;

@@ -169,7 +169,8 @@ export class PartitionLane {
     }
     appended.then(
       (sequence) => {
-        batch.sequence = sequence;
+        if (sequence >= 1) batch.sequence = sequence;
+        else batch.failure = appendError(`the log acknowledged with sequence ${sequence}`);
         this.#settle(batch, started);
       },
       (error: unknown) => {

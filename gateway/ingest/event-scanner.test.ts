@@ -1,8 +1,9 @@
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { EVENT_TIME_MAX } from "../../actors/kernel/record-batch-scanner.ts";
 import { Event } from "../../proto/gen/tidemark/v1/event.ts";
-import { EVENT_TIME_MAX, EventScanner, JSON_TEXT, PROTOBUF } from "./event-scanner.ts";
+import { EventScanner, JSON_TEXT, PROTOBUF } from "./event-scanner.ts";
 import { eventBytes, labEvent } from "./lab-topic.suite.ts";
 
 /** One field of an encoded message, as a function that writes it. */

@@ -9,6 +9,7 @@
  *     even if a later one overrides it: most decoders would refuse the event.
  */
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { EVENT_TIME_MAX } from "../../actors/kernel/record-batch-scanner.ts";
 import {
   readVarint,
   skipField,
@@ -21,8 +22,6 @@ import { validUtf8 } from "./utf8.ts";
 
 export const ID_BYTES_MAX = 128;
 export const KEY_BYTES_MAX = 1024;
-/** The range of times that calendars can express, in milliseconds to either side of the epoch. */
-export const EVENT_TIME_MAX = 8.64e15;
 
 /** Tags of Event's fields. */
 const ID = 0x0a;

@@ -28,6 +28,7 @@ export class IngestRequest implements BatchWaiter {
   readonly #done: (request: IngestRequest) => void;
   /** Unsettled batches, plus one for the request itself until `seal`. */
   #pending = 1;
+  #explained = 0;
 
   constructor(count: number, done: (request: IngestRequest) => void) {
     this.count = count;
@@ -55,7 +56,7 @@ export class IngestRequest implements BatchWaiter {
 
   reject(index: number, field: string, reason: string): void {
     this.verdicts[index] = VERDICT_INVALID;
-    this.rejections.push({ index, verdict: VERDICT_INVALID, field, reason: short(reason) });
+    this.#explain(index, VERDICT_INVALID, field, reason);
     this.invalid++;
   }
 
@@ -84,6 +85,14 @@ export class IngestRequest implements BatchWaiter {
     return failures.find((failure) => failure.kind === "unavailable") ?? failures[0];
   }
 
+  #explain(index: number, verdict: Verdict, path: string, text: string): void {
+    const brief = this.#explained > EXPLANATION_CHARS_MAX;
+    const field = short(path, brief ? BRIEF_CHARS_MAX : FIELD_CHARS_MAX);
+    const reason = short(text, brief ? BRIEF_CHARS_MAX : REASON_CHARS_MAX);
+    this.#explained += field.length + reason.length;
+    this.rejections.push({ index, verdict, field, reason });
+  }
+
   #countFailures(): void {
     for (let index = 0; index < this.count; index++) {
       const batch = this.batchOf(index);
@@ -91,17 +100,22 @@ export class IngestRequest implements BatchWaiter {
       if (this.verdicts[index] === VERDICT_QUARANTINED) this.quarantined--;
       this.verdicts[index] = VERDICT_UNAVAILABLE;
       this.unavailable++;
-      const reason = short(`partition ${batch.partition}: ${batch.failure.message}`);
-      this.rejections.push({ index, verdict: VERDICT_UNAVAILABLE, field: "", reason });
+      const reason = `partition ${batch.partition}: ${batch.failure.message}`;
+      this.#explain(index, VERDICT_UNAVAILABLE, "", reason);
     }
     this.rejections.sort((a, b) => a.index - b.index);
   }
 }
 
-/** Reasons can quote what a producer sent: bounded, and without halves of surrogate pairs. */
-export const REASON_CHARS_MAX = 500;
+/** Both can quote what a producer sent. */
+const FIELD_CHARS_MAX = 200;
+const REASON_CHARS_MAX = 500;
+/** Beyond this in one response, reasons get shorter: a client must be able to take it. */
+const EXPLANATION_CHARS_MAX = 512 * 1024;
+const BRIEF_CHARS_MAX = 60;
 
-export const short = (text: string): string => {
-  const cut = text.length > REASON_CHARS_MAX ? `${text.slice(0, REASON_CHARS_MAX - 1)}…` : text;
+/** At most `max` characters, without halves of surrogate pairs. */
+export const short = (text: string, max = REASON_CHARS_MAX): string => {
+  const cut = text.length > max ? `${text.slice(0, max - 1)}…` : text;
   return cut.replace(/\p{Surrogate}/gu, "\ufffd");
 };
