@@ -3,7 +3,7 @@ import { Effect } from "effect";
 import { expect, it } from "vitest";
 import { utf8 } from "../../actors/ports/contract/bytes.ts";
 import { EventLog } from "../../actors/ports/event-log.ts";
-import { AppendError, IngestLog } from "../../actors/ports/ingest-log.ts";
+import { type AppendError, IngestLog } from "../../actors/ports/ingest-log.ts";
 import { RelayTarget } from "../../actors/ports/relay-target.ts";
 import { Fenced, ResultLog } from "../../actors/ports/result-log.ts";
 import { SnapshotStore } from "../../actors/ports/snapshot-store.ts";

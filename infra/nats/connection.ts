@@ -148,7 +148,7 @@ export const connect = Effect.fnUntraced(function* (
   if (isOldVersion(link.serverVersion)) {
     return yield* new NatsTooOld({ url, found: link.serverVersion, required: requiredVersion });
   }
-  yield* request(link, "$JS.API.INFO", undefined, { withinMs: 5_000 }).pipe(
+  yield* request(link, "$JS.API.INFO", undefined, { withinMs: connectWithinMs }).pipe(
     Effect.mapError(() => new JetStreamMissing({ url })),
   );
   return link;

@@ -14,12 +14,10 @@ import {
 } from "../../actors/ports/contract/relay-target.suite.ts";
 import { resultLogSuite } from "../../actors/ports/contract/result-log.suite.ts";
 import { eventsStream } from "../../proto/subjects.ts";
-import { startTestServers } from "../servers/testing.ts";
 import { Connection } from "./connection.ts";
 import { purge, request, storedMessage, streamInfo } from "./jetstream-api.ts";
-import { natsLayer } from "./layer.ts";
-import { provision } from "./provision.ts";
 import { targetStream } from "./relay-target.ts";
+import { natsTestLayer } from "./testing.ts";
 
 const topic = {
   name: contractTopic,
@@ -78,17 +76,7 @@ const rigs = Layer.mergeAll(
   ),
 );
 
-const servers = Effect.acquireRelease(
-  Effect.promise(() => startTestServers()),
-  (running) => Effect.promise(() => running.dispose()),
-);
-
-const layer = rigs.pipe(
-  Layer.provideMerge(Layer.effectDiscard(provision({ topics: [topic] }))),
-  Layer.provideMerge(
-    Layer.unwrap(Effect.map(servers, ({ natsUrl }) => natsLayer({ url: natsUrl }))),
-  ),
-);
+const layer = rigs.pipe(Layer.provideMerge(natsTestLayer(topic)));
 
 eventLogSuite("NATS", layer);
 ingestLogSuite("NATS", layer);

@@ -67,7 +67,11 @@ export class StreamRefused extends Schema.TaggedError<StreamRefused>()("StreamRe
   description: Schema.String,
 }) {
   override get message(): string {
-    return `stream ${this.stream} cannot be provisioned: ${this.description} (${this.code})`;
+    const hint =
+      this.code === JS.storageResourcesExceeded
+        ? `; the maxBytes of all partitions together must fit into the server's max_file_store`
+        : "";
+    return `stream ${this.stream} cannot be provisioned: ${this.description} (${this.code})${hint}`;
   }
 }
 

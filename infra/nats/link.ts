@@ -44,7 +44,7 @@ export class Link {
     if (this.#connected === connected) return;
     this.#connected = connected;
     if (!connected) this.#inbox.loseAll("disconnected");
-    for (const listener of [...this.#listeners]) listener(connected);
+    for (const listener of this.#listeners) listener(connected);
   }
 
   close(): void {

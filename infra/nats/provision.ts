@@ -13,7 +13,7 @@
  */
 import { Effect } from "effect";
 import type { StreamConfig } from "nats";
-import { LogUnavailable } from "../../actors/ports/event-log.ts";
+import type { LogUnavailable } from "../../actors/ports/event-log.ts";
 import {
   DLQ_STREAM,
   PROJECTIONS_STREAM,
@@ -24,7 +24,7 @@ import {
 } from "../../proto/subjects.ts";
 import { Connection } from "./connection.ts";
 import { JS, PartitionsChanged, StreamMissing, StreamRefused } from "./errors.ts";
-import { ApiFailure, request, streamInfo, unavailable } from "./jetstream-api.ts";
+import { type ApiFailure, request, streamInfo, unavailable } from "./jetstream-api.ts";
 import type { Link } from "./link.ts";
 
 /** What provisioning needs of a topic's definition. */
@@ -186,7 +186,8 @@ const checkPartitions = Effect.fnUntraced(function* (
       return yield* new PartitionsChanged({ topic: topic.name, configured, existing });
     }
   }
-  for (let partition = 0; holdsEvents && partition < topic.partitions; partition++) {
+  if (!holdsEvents) return;
+  for (let partition = 0; partition < topic.partitions; partition++) {
     const stream = eventsStream(topic.name, partition);
     if (!names.includes(stream)) return yield* new StreamMissing({ topic: topic.name, stream });
   }

@@ -213,8 +213,11 @@ export class PullReader {
 
   #wake(): void {
     const waiter = this.#waiter;
+    if (waiter === undefined) return;
     this.#waiter = undefined;
-    waiter?.();
+    // Resuming runs the reader's owner at once. Let the rest of what was read from the socket come
+    // first, so that it is handed out together.
+    queueMicrotask(waiter);
   }
 }
 

@@ -3,7 +3,7 @@
  * on a subject of the stream that the batch fills.
  */
 import { Effect, Layer } from "effect";
-import { LogUnavailable } from "../../actors/ports/event-log.ts";
+import type { LogUnavailable } from "../../actors/ports/event-log.ts";
 import { RelayTarget } from "../../actors/ports/relay-target.ts";
 import type { OutgoingMessage, RelayCursor } from "../../actors/ports/relay-target.ts";
 import { DLQ_STREAM, PROJECTIONS_STREAM, relayCursorSubject } from "../../proto/subjects.ts";

@@ -67,6 +67,8 @@ export class ReplyInbox {
 
   /** Settles all that is pending, in the order in which it was asked. */
   loseAll(reason: LostReason): void {
-    for (const token of [...this.#pending.keys()]) this.settle(token, { kind: "lost", reason });
+    // What asks again when it hears of its loss is not lost with these.
+    const lost = Array.from(this.#pending.keys());
+    for (const token of lost) this.settle(token, { kind: "lost", reason });
   }
 }

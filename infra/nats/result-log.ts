@@ -1,6 +1,6 @@
 /** ResultLog on JetStream: the RESULTS stream. */
 import { Effect, Layer } from "effect";
-import { LogUnavailable } from "../../actors/ports/event-log.ts";
+import type { LogUnavailable } from "../../actors/ports/event-log.ts";
 import { ResultLog } from "../../actors/ports/result-log.ts";
 import { RESULTS_STREAM } from "../../proto/subjects.ts";
 import { compareAndAppend } from "./compare-and-append.ts";

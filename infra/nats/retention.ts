@@ -8,7 +8,7 @@
 import { Clock, Effect } from "effect";
 import type { Scope } from "effect";
 import { relayCursorSubject } from "../../proto/subjects.ts";
-import { ApiFailure, purge, storedMessage } from "./jetstream-api.ts";
+import { type ApiFailure, purge, storedMessage } from "./jetstream-api.ts";
 import type { Link } from "./link.ts";
 import { targetStream } from "./relay-target.ts";
 import type { Target } from "./relay-target.ts";
