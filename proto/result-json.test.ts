@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Update } from "./gen/tidemark/v1/commit.ts";
-import { Kind, Value } from "./gen/tidemark/v1/result.ts";
+import type { Update } from "./gen/tidemark/v1/commit.ts";
+import { Kind, type Value } from "./gen/tidemark/v1/result.ts";
 import { kindName, resultToJson, updateToJson, valueToJson } from "./result-json.ts";
 
 const source = { projection: "departures", version: 2, columns: ["flights", "mean", "last"] };

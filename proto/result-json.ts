@@ -65,7 +65,9 @@ export const updateToJson = (source: UpdateSource, update: Update): string => {
 };
 
 export const resultToJson = (result: Result): string => {
-  const body = result.values.map((named) => member(named.name) + valueToJson(named.value)).join(",");
+  const body = result.values
+    .map((named) => member(named.name) + valueToJson(named.value))
+    .join(",");
   return (
     head(result.projection, result.version, result.key) +
     windowToJson(result.window?.start ?? 0, result.window?.end ?? 0) +

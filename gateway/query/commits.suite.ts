@@ -32,7 +32,11 @@ export const updateOf = (
   ...over,
 });
 
-export const commitOf = (number: number, updates: Update[], over: Partial<Commit> = {}): Commit => ({
+export const commitOf = (
+  number: number,
+  updates: Update[],
+  over: Partial<Commit> = {},
+): Commit => ({
   projection: "departures",
   version: 1,
   partition: 0,

@@ -204,7 +204,12 @@ describe("ListResults", () => {
 describe("ListResults of much", () => {
   it("gives every row once, a default page of 1,000 at a time", async () => {
     const keys = Array.from({ length: 2_500 }, (_, i) => `k${String(i).padStart(5, "0")}`);
-    await system.commit(commitOf(1, keys.map((key) => updateOf(key, 0, 1))));
+    await system.commit(
+      commitOf(
+        1,
+        keys.map((key) => updateOf(key, 0, 1)),
+      ),
+    );
     await start();
     const sizes: number[] = [];
     const listed: string[] = [];

@@ -8,8 +8,8 @@
  */
 import { Metadata, status } from "@grpc/grpc-js";
 import type { sendUnaryData, ServerUnaryCall, ServerWritableStream } from "@grpc/grpc-js";
-import { Cause, Effect, Exit, FiberSet, Semaphore } from "effect";
-import type { Fiber, Scope } from "effect";
+import { Cause, Effect, Exit, Fiber, FiberSet, Semaphore } from "effect";
+import type { Scope } from "effect";
 import type { ResultLog } from "../../actors/ports/result-log.ts";
 import { QueryServiceService } from "../../proto/gen/tidemark/v1/query.ts";
 import type {
@@ -67,9 +67,10 @@ export class QueryService {
   }
 
   /** Ends all subscriptions with UNAVAILABLE and takes no new ones. Unary calls go on. */
-  drain(): void {
+  drain(): Promise<void> {
     this.#draining = true;
-    for (const fiber of this.#subscriptions) fiber.interruptUnsafe();
+    const ending = Fiber.interruptAll([...this.#subscriptions]);
+    return Effect.runPromise(ending);
   }
 
   get subscriptions(): number {
@@ -96,9 +97,7 @@ export class QueryService {
     });
   }
 
-  #getResult(
-    request: GetResultRequest,
-  ): Effect.Effect<Answer<GetResultResponse>, QueryRefused> {
+  #getResult(request: GetResultRequest): Effect.Effect<Answer<GetResultResponse>, QueryRefused> {
     return Effect.gen({ self: this }, function* () {
       const { projection, key, windowStart } = request;
       const version = yield* this.#version(projection, request.version);
@@ -235,7 +234,8 @@ export class QueryService {
   #ready(): QueryRefused | undefined {
     const { isCaughtUp, position, target } = this.view;
     if (isCaughtUp) return undefined;
-    const progress = target === undefined ? "RESULTS is not reached yet" : `at ${position} of ${target}`;
+    const progress =
+      target === undefined ? "RESULTS is not reached yet" : `at ${position} of ${target}`;
     return refusal.unavailable(
       `this gateway is still reading what was published (${progress}); try again, or ask another`,
     );
@@ -319,6 +319,6 @@ export const makeQueryService = (
   Effect.gen(function* () {
     const run = yield* FiberSet.makeRuntime<ResultLog>();
     const service = new QueryService(view, metrics, (effect) => run(effect));
-    yield* Effect.addFinalizer(() => Effect.sync(() => service.drain()));
+    yield* Effect.addFinalizer(() => Effect.promise(() => service.drain()));
     return service;
   });

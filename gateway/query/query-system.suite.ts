@@ -1,13 +1,15 @@
 /** A RESULTS in memory, gateways that follow it one after the other, and clients of theirs. */
-import { credentials, Server, ServerCredentials, status } from "@grpc/grpc-js";
+import { credentials, status } from "@grpc/grpc-js";
 import type { ClientReadableStream, ServiceError } from "@grpc/grpc-js";
 import { Context, Effect, Exit, Layer, Logger, Scope } from "effect";
 import { ResultLog } from "../../actors/ports/result-log.ts";
-import { FaultInjector, Faults, memoryLayer, MemoryBroker } from "../../infra/memory/index.ts";
-import type { Broker } from "../../infra/memory/index.ts";
+import { Faults, memoryLayer, MemoryBroker } from "../../infra/memory/index.ts";
+import type { Broker, FaultInjector } from "../../infra/memory/index.ts";
 import type { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import { QueryServiceClient } from "../../proto/gen/tidemark/v1/query.ts";
 import type { SubscribeResponse } from "../../proto/gen/tidemark/v1/query.ts";
+import type { GatewayClock } from "../clock.ts";
+import { GatewayServer } from "../server.ts";
 import { commitMessage, promotionMessage, temporaryFolder } from "./commits.suite.ts";
 import type { Message } from "./commits.suite.ts";
 import { noQueryMetrics } from "./query-metrics.ts";
@@ -15,6 +17,16 @@ import { makeQueryService } from "./query-service.ts";
 import type { QueryService } from "./query-service.ts";
 import { makeResultView } from "./result-view.ts";
 import type { ResultView, ResultViewOptions } from "./result-view.ts";
+
+/** Bounds are over at once. */
+const IMPATIENT: GatewayClock = {
+  wallMs: () => 0,
+  monotonicMs: () => 0,
+  after: (_delayMs, run) => {
+    run();
+    return () => {};
+  },
+};
 
 export type ViewOptions = Partial<Omit<ResultViewOptions, "metrics">>;
 
@@ -35,7 +47,10 @@ export class QuerySystem {
 
   static async start(): Promise<QuerySystem> {
     const scope = Effect.runSync(Scope.make());
-    return new QuerySystem(await Effect.runPromise(Layer.buildWithScope(memoryLayer(), scope)), scope);
+    return new QuerySystem(
+      await Effect.runPromise(Layer.buildWithScope(memoryLayer(), scope)),
+      scope,
+    );
   }
 
   get log(): ResultLog["Service"] {
@@ -86,17 +101,16 @@ export class QuerySystem {
 
   async serve(followed: Followed): Promise<Gateway> {
     const { view, scope } = followed;
-    const service = await this.run(
-      Scope.provide(makeQueryService(view, noQueryMetrics), scope),
-    );
-    const server = new Server();
-    server.addService(service.definition, service.implementation);
-    const port = await new Promise<number>((resolve, reject) =>
-      server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
-        error === null ? resolve(bound) : reject(error),
-      ),
-    );
-    return new Gateway(followed, service, server, port);
+    const service = await this.run(Scope.provide(makeQueryService(view, noQueryMetrics), scope));
+    const server = await GatewayServer.listen({
+      host: "127.0.0.1",
+      port: 0,
+      services: [service],
+      maxRequestBytes: 1024 * 1024,
+      reflection: undefined,
+      clock: IMPATIENT,
+    });
+    return new Gateway(followed, service, server);
   }
 
   async stop(): Promise<void> {
@@ -137,13 +151,13 @@ export class Gateway {
   readonly followed: Followed;
   readonly service: QueryService;
   readonly client: QueryServiceClient;
-  readonly #server: Server;
+  readonly #server: GatewayServer;
 
-  constructor(followed: Followed, service: QueryService, server: Server, port: number) {
+  constructor(followed: Followed, service: QueryService, server: GatewayServer) {
     this.followed = followed;
     this.service = service;
     this.#server = server;
-    this.client = new QueryServiceClient(`127.0.0.1:${port}`, credentials.createInsecure());
+    this.client = new QueryServiceClient(server.address, credentials.createInsecure());
   }
 
   get view(): ResultView {
@@ -153,7 +167,7 @@ export class Gateway {
   /** Kills the gateway: connections break, nothing is drained. */
   async stop(): Promise<void> {
     this.client.close();
-    this.#server.forceShutdown();
+    await this.#server.shutdown(0);
     await this.followed.stop();
   }
 }
@@ -162,7 +176,10 @@ export type Outcome<A> = A | { readonly code: string; readonly details: string }
 
 /** A unary call's answer, or the status it failed with. */
 export const ask = <Request, Response>(
-  method: (request: Request, reply: (error: ServiceError | null, response: Response) => void) => unknown,
+  method: (
+    request: Request,
+    reply: (error: ServiceError | null, response: Response) => void,
+  ) => unknown,
   request: Request,
 ): Promise<Outcome<Response>> =>
   new Promise((resolve) =>

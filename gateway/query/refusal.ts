@@ -27,10 +27,7 @@ export const unavailable = (details: string): QueryRefused =>
 export const unknownProjection = (view: ResultView, projection: string): QueryRefused => {
   const known = view.projections();
   const names = known.length === 0 ? "there are none yet" : `known are ${known.join(", ")}`;
-  return refused(
-    status.NOT_FOUND,
-    `unknown projection ${JSON.stringify(projection)}; ${names}`,
-  );
+  return refused(status.NOT_FOUND, `unknown projection ${JSON.stringify(projection)}; ${names}`);
 };
 
 export const unknownVersion = (

@@ -97,7 +97,9 @@ describe("the store agrees with a sorted list", () => {
   it("for every upsert, retraction, point read, prefix, range, page and restart", async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.record({ commits: fc.array(upserts, { minLength: 1 }), restart: fc.boolean() })),
+        fc.array(
+          fc.record({ commits: fc.array(upserts, { minLength: 1 }), restart: fc.boolean() }),
+        ),
         fc.array(readings, { minLength: 5, maxLength: 5 }),
         async (transactions, reads) => {
           const folder = temporaryFolder();
@@ -135,7 +137,16 @@ describe("the store agrees with a sorted list", () => {
   const check = (
     store: ResultStore,
     model: Model,
-    { projection, version, prefix, from, to, page, key, start }: typeof readings extends fc.Arbitrary<infer A> ? A : never,
+    {
+      projection,
+      version,
+      prefix,
+      from,
+      to,
+      page,
+      key,
+      start,
+    }: typeof readings extends fc.Arbitrary<infer A> ? A : never,
   ) => {
     const query = { projection, version, keyPrefix: prefix, from, to };
     const wanted = model.list(projection, version, prefix, from, to);
@@ -185,7 +196,10 @@ describe("the store", () => {
   it("says that something is missing when a key is too long for a row, and goes on", async () => {
     const { store } = ResultStore.open(temporaryFolder());
     const updates = [updateOf("x".repeat(3_000), 0, 1), updateOf("y", 0, 2)];
-    const outcome = await apply(store, entriesOf([recordOf(1, commitMessage(commitOf(1, updates)))]));
+    const outcome = await apply(
+      store,
+      entriesOf([recordOf(1, commitMessage(commitOf(1, updates)))]),
+    );
     expect(outcome).toMatchObject({ applied: 1, refused: 1 });
     expect(store.version("departures", 1)).toMatchObject({ results: 1, missing: 1 });
     await store.close();
@@ -259,7 +273,10 @@ describe("the store", () => {
     const after = store.snapshot();
     const query = { projection: "departures", version: 1, keyPrefix: "", from: undefined };
     const keys = (snapshot: typeof before) =>
-      snapshot.scan({ ...query, to: undefined }).step(10, 10).map((result) => result.key);
+      snapshot
+        .scan({ ...query, to: undefined })
+        .step(10, 10)
+        .map((result) => result.key);
     expect([before.position, keys(before)]).toEqual([1, ["k1"]]);
     expect([...before.numbers("departures", 1)]).toEqual([[0, 1]]);
     await commit(4);
@@ -289,7 +306,7 @@ describe("the store", () => {
 
   it("S5: a store of another layout is emptied", async () => {
     const folder = temporaryFolder();
-    let { store } = ResultStore.open(folder);
+    const { store } = ResultStore.open(folder);
     await apply(store, entriesOf([recordOf(1, commitMessage(commitOf(1, [updateOf("a", 0, 1)])))]));
     await store.close();
     const { open } = await import("lmdb");
@@ -301,16 +318,22 @@ describe("the store", () => {
     expect(other.reset).toMatch(/layout 99/);
     expect(all(other.store)).toEqual([]);
     expect(other.store.position).toEqual(START);
-    await apply(other.store, entriesOf([recordOf(1, commitMessage(commitOf(1, [updateOf("a", 0, 1)])))]));
+    await apply(
+      other.store,
+      entriesOf([recordOf(1, commitMessage(commitOf(1, [updateOf("a", 0, 1)])))]),
+    );
     expect(all(other.store)).toHaveLength(1);
     await other.store.close();
-
   });
 
   it.each([
     ["something else", () => Buffer.alloc(64 * 1024, "no database"), /no LMDB database/],
     ["cut within the first page", (file: Buffer) => file.subarray(0, 100), /cut short/],
-    ["cut before its rows", (file: Buffer) => file.subarray(0, 2 * file.readUInt32LE(48)), /cut short/],
+    [
+      "cut before its rows",
+      (file: Buffer) => file.subarray(0, 2 * file.readUInt32LE(48)),
+      /cut short/,
+    ],
     ["a file whose second page is zeros", zeroSecondPage, /second meta page/],
   ])("S5: %s is put aside", async (_name, damage, reason) => {
     const folder = temporaryFolder();

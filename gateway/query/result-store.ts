@@ -241,7 +241,9 @@ export class ResultStore {
       );
     } catch (error) {
       const cause = await (error as { commitError?: Promise<never> }).commitError?.catch(String);
-      throw new StoreFailed(`the query store in ${this.directory} cannot be written: ${cause ?? error}`);
+      throw new StoreFailed(
+        `the query store in ${this.directory} cannot be written: ${cause ?? error}`,
+      );
     }
   }
 

@@ -2,14 +2,7 @@ import { Effect } from "effect";
 import { TestClock } from "effect/testing";
 import { writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import {
-  commitMessage,
-  commitOf,
-  entriesOf,
-  HOUR,
-  recordOf,
-  updateOf,
-} from "./commits.suite.ts";
+import { commitMessage, commitOf, entriesOf, HOUR, recordOf, updateOf } from "./commits.suite.ts";
 import type { Followed, ViewOptions } from "./query-system.suite.ts";
 import { QuerySystem } from "./query-system.suite.ts";
 import { QUIET_MS } from "./limits.ts";
@@ -76,10 +69,16 @@ describe("the view", () => {
 
   it("splits what it reads into transactions of whole commits", async () => {
     const many = (number: number) =>
-      commitOf(number, Array.from({ length: 7 }, (_, i) => updateOf(`k${i}`, number * HOUR, 1)));
+      commitOf(
+        number,
+        Array.from({ length: 7 }, (_, i) => updateOf(`k${i}`, number * HOUR, 1)),
+      );
     for (let number = 1; number <= 6; number++) await system.commit(many(number));
     const outcomes: AppliedOutcome[] = [];
-    const metrics = { ...noQueryMetrics, applied: (outcome: AppliedOutcome) => outcomes.push(outcome) };
+    const metrics = {
+      ...noQueryMetrics,
+      applied: (outcome: AppliedOutcome) => outcomes.push(outcome),
+    };
     const options = { directory: system.folder, projections: [], metrics, transactionRowsMax: 15 };
     await system.run(
       Effect.scoped(Effect.flatMap(makeResultView(options), (view) => view.caughtUp)),

@@ -172,11 +172,7 @@ export class ResultView {
     });
   }
 
-  #tail(): Effect.Effect<
-    never,
-    LogUnavailable | ViewFailed | ViewReset,
-    ResultLog | Scope.Scope
-  > {
+  #tail(): Effect.Effect<never, LogUnavailable | ViewFailed | ViewReset, ResultLog | Scope.Scope> {
     return Effect.gen({ self: this }, function* () {
       const log = yield* ResultLog;
       yield* attempt(() => this.store.reload());
@@ -238,10 +234,7 @@ export class ResultView {
   }
 
   /** In transactions of a bounded size, with other work between them. */
-  #apply(
-    entries: readonly ResultEntry[],
-    pending: number,
-  ): Effect.Effect<void, ViewFailed> {
+  #apply(entries: readonly ResultEntry[], pending: number): Effect.Effect<void, ViewFailed> {
     return Effect.gen({ self: this }, function* () {
       const rowsMax = this.#options.transactionRowsMax ?? TRANSACTION_ROWS_MAX;
       let from = 0;
@@ -315,7 +308,7 @@ export class ResultView {
   }
 
   #wake(): void {
-    for (const wake of [...this.#waiters]) wake();
+    for (const wake of this.#waiters) wake();
   }
 
   #seen(projection: string): VersionState[] {

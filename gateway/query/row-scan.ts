@@ -72,8 +72,7 @@ export class RowScan {
   step(rows: number, results: number, bytes = Infinity): Result[] {
     const found: Result[] = [];
     const until = this.visited + rows;
-    const enough = () =>
-      this.visited >= until || found.length >= results || this.bytes >= bytes;
+    const enough = () => this.visited >= until || found.length >= results || this.bytes >= bytes;
     while (!this.done && !enough()) {
       if (!this.#run(enough, found)) this.done = true;
     }

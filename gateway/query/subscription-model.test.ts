@@ -23,10 +23,10 @@ const step = fc.oneof(
       kind: fc.constant("commit" as const),
       version: fc.constantFrom(1, 1, 1, 2),
       partition: fc.nat(2),
-      parts: fc.array(
-        fc.array(fc.constantFrom("a", "ab", "b", "a\0"), { maxLength: 3 }),
-        { minLength: 1, maxLength: 3 },
-      ),
+      parts: fc.array(fc.array(fc.constantFrom("a", "ab", "b", "a\0"), { maxLength: 3 }), {
+        minLength: 1,
+        maxLength: 3,
+      }),
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("turns" as const), turns: fc.nat(30) }) },
@@ -162,7 +162,12 @@ describe("whatever happens between commits", () => {
               texts.push(`${row}:${revision}`);
               return updateOf(key, partition * HOUR, 0, { revision });
             });
-            return commitOf(number, updates, { version, partition, partIndex, partCount: parts.length });
+            return commitOf(number, updates, {
+              version,
+              partition,
+              partIndex,
+              partCount: parts.length,
+            });
           });
           const sequence = await running.commit(...(commits as [Commit, ...Commit[]]));
           for (const text of texts) history.push({ sequence, text, version });

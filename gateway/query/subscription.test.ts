@@ -2,14 +2,7 @@ import { status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { SubscribeRequest, SubscribeResponse } from "../../proto/gen/tidemark/v1/query.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
-import {
-  commitMessage,
-  commitOf,
-  entriesOf,
-  HOUR,
-  recordOf,
-  updateOf,
-} from "./commits.suite.ts";
+import { commitMessage, commitOf, entriesOf, HOUR, recordOf, updateOf } from "./commits.suite.ts";
 import { QuerySystem, Reading } from "./query-system.suite.ts";
 import type { Gateway, ViewOptions } from "./query-system.suite.ts";
 import { ResultStore } from "./result-store.ts";
@@ -326,7 +319,7 @@ describe("the end", () => {
     await start();
     const reading = subscribe();
     const resumeToken = lastToken(await reading.snapshot());
-    gateway.service.drain();
+    await gateway.service.drain();
     await expect(reading.next()).rejects.toThrow("UNAVAILABLE");
     expect(await reading.ended).toEqual({
       code: "UNAVAILABLE",

@@ -19,7 +19,13 @@ import type { SubscribeResponse } from "../../proto/gen/tidemark/v1/query.ts";
 import type { Result } from "../../proto/gen/tidemark/v1/result.ts";
 import { controlSubject } from "../../proto/subjects.ts";
 import { ROWS_A_TURN_MAX, SNAPSHOT_MS_MAX } from "./limits.ts";
-import { noLongerRetained, promotedAway, refused, unavailable, unknownProjection } from "./refusal.ts";
+import {
+  noLongerRetained,
+  promotedAway,
+  refused,
+  unavailable,
+  unknownProjection,
+} from "./refusal.ts";
 import type { QueryRefused } from "./refusal.ts";
 import { EntryAssembler, updatesOf } from "./result-entry.ts";
 import type { CommitEntry, EntryUpdate, ResultEntry } from "./result-entry.ts";
@@ -196,25 +202,22 @@ class Subscription {
     const filters = [`results.${projection}.${this.#version}.*`, controlSubject(projection)];
     const behind = () =>
       this.#cursor < this.#view.recent.since && this.#view.generation === this.#generation;
-    const reading: Effect.Effect<
-      void,
-      LogUnavailable | QueryRefused,
-      ResultLog | Scope.Scope
-    > = Effect.gen({ self: this }, function* () {
-      const log = yield* ResultLog;
-      const reader = yield* log.open(filters, this.#cursor + 1);
-      const assembler = new EntryAssembler();
-      while (behind()) {
-        // With nothing of ours in between there is nothing to wait for.
-        if (this.#view.lastSequence(projection, this.#version) <= this.#cursor) {
-          this.#cursor = this.#view.position;
-          return;
+    const reading: Effect.Effect<void, LogUnavailable | QueryRefused, ResultLog | Scope.Scope> =
+      Effect.gen({ self: this }, function* () {
+        const log = yield* ResultLog;
+        const reader = yield* log.open(filters, this.#cursor + 1);
+        const assembler = new EntryAssembler();
+        while (behind()) {
+          // With nothing of ours in between there is nothing to wait for.
+          if (this.#view.lastSequence(projection, this.#version) <= this.#cursor) {
+            this.#cursor = this.#view.position;
+            return;
+          }
+          const entries: ResultEntry[] = [];
+          for (const record of yield* reader.next) assembler.push(record, entries);
+          for (const entry of entries) yield* this.#handle(entry);
         }
-        const entries: ResultEntry[] = [];
-        for (const record of yield* reader.next) assembler.push(record, entries);
-        for (const entry of entries) yield* this.#handle(entry);
-      }
-    });
+      });
     return Effect.scoped(reading).pipe(Effect.catchTag("LogUnavailable", logUnavailable));
   }
 
