@@ -60,7 +60,7 @@ const suffix = fc.array(
 const changes = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { maxLength: 2 });
 
 const mostlyNone = <Item>(some: fc.Arbitrary<Item[]>): fc.Arbitrary<Item[]> =>
-  fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, some);
+  fc.oneof({ weight: 2, arbitrary: fc.constant<Item[]>([]) }, some);
 
 const candidate = fc
   .tuple(event, mostlyNone(suffix), mostlyNone(changes))
