@@ -3,10 +3,10 @@ import { TestClock } from "effect/testing";
 import { describe, expect, test } from "vitest";
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import { commitSubject } from "../../proto/subjects.ts";
-import type { FaultPlan } from "../../infra/memory/index.ts";
 import { Fenced, ResultLog } from "../ports/result-log.ts";
 import type { Draft, Progress } from "../task/task-core.ts";
 import { broker, turns, virtually } from "../testkit/virtual-engine.ts";
+import type { FaultPlan } from "../testkit/virtual-engine.ts";
 import { Committer, DefinitionChanged, InvariantBroken } from "./committer.ts";
 import { NO_BOOKS } from "./marker.ts";
 

@@ -6,11 +6,11 @@ import { Commit, Promotion } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { Update } from "../../proto/gen/tidemark/v1/commit.ts";
 import { DeadLetter, DeadLetter_Reason } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
-import type { Broker } from "../../infra/memory/index.ts";
 import { RelayTarget } from "../ports/relay-target.ts";
 import { ResultLog } from "../ports/result-log.ts";
 import { salesPlan } from "../testkit/plans.ts";
 import { broker, turns, until, virtually } from "../testkit/virtual-engine.ts";
+import type { Broker } from "../testkit/virtual-engine.ts";
 import { Relay } from "./relay.ts";
 import type { RelayKind } from "./relay.ts";
 

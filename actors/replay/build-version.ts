@@ -89,7 +89,7 @@ export const buildVersion = Effect.fn("buildVersion")(
           snapshots: ports.snapshots,
           settings,
           makeIntake: () => intakeOf({ topic: plan.topic, plans: [plan] }),
-          useSnapshot: false,
+          from: undefined,
           until: bounds.last,
           rebuild: () => Effect.void,
           onApplied: (_, applied) => {

@@ -5,17 +5,17 @@ import type { Update } from "../../proto/gen/tidemark/v1/commit.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import type { Result } from "../../proto/gen/tidemark/v1/result.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
-import { Faults } from "../../infra/memory/index.ts";
-import type { Broker } from "../../infra/memory/index.ts";
 import { encodeBatch, salesPlan, topicPlan } from "../testkit/plans.ts";
 import {
   broker,
+  Faults,
   publishedBy,
   SETTINGS,
   turns,
   until,
   virtually,
 } from "../testkit/virtual-engine.ts";
+import type { Broker } from "../testkit/virtual-engine.ts";
 import { StatusBoard } from "../worker/status-board.ts";
 import { runWorker } from "../worker/worker.ts";
 import type { BuildProgress } from "./build-version.ts";

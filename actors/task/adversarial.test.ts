@@ -3,12 +3,11 @@ import { Effect } from "effect";
 import { expect, test } from "vitest";
 import { SnapshotStore } from "../ports/snapshot-store.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
-import { Faults } from "../../infra/memory/index.ts";
-import type { Broker } from "../../infra/memory/index.ts";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import { encodeBatch, salesPlan, topicPlan } from "../testkit/plans.ts";
 import {
   broker,
+  Faults,
   ownerOf,
   publishedBy,
   SETTINGS,
@@ -16,6 +15,7 @@ import {
   until,
   virtually,
 } from "../testkit/virtual-engine.ts";
+import type { Broker } from "../testkit/virtual-engine.ts";
 import type { PartitionOwner } from "../worker/partition-owner.ts";
 import { decodeGroupSnapshot, encodeGroupSnapshot, groupSnapshotName } from "./group-snapshot.ts";
 import type { TaskState } from "./task-machine.ts";
@@ -97,6 +97,36 @@ test("a snapshot shortens the re-read", () =>
       yield* owner.runOnly([specOf(PLAN)]);
       yield* until(() => committed(log) === 8);
       expect(starts(log)).toEqual(tens(8).slice(1));
+    }),
+  ));
+
+test("a projection that is added, removed or redefined costs its neighbours nothing", () =>
+  virtually(
+    Effect.gen(function* () {
+      const third = salesPlan({ name: "third" }, TOPIC);
+      const changed = { ...third, digest: Uint8Array.of(9, 9, 9, 9, 9, 9, 9, 9) };
+      const lives: readonly (readonly ProjectionPlan[])[] = [
+        [PLAN, OTHER],
+        [PLAN, OTHER, third],
+        [PLAN, third],
+        [changed, PLAN],
+      ];
+      const log = yield* broker;
+      let last = 0;
+      for (const plans of lives) {
+        fill(log, last + 1, last + 5);
+        last += 5;
+        const owner = yield* ownerOf(PLAN);
+        yield* owner.runOnly(plans.map((plan) => specOf(plan)));
+        const healthy = plans.filter((plan) => plan !== changed);
+        yield* until(() => healthy.every((plan) => committed(log, plan) === last));
+        expect(healthy.map((plan) => stateOf(owner, plan))).toEqual(healthy.map(() => "live"));
+        yield* owner.drain;
+        // Only a snapshot can tell what stood here.
+        log.events("sales", 0).deleteBelow(last + 1, () => true);
+      }
+      expect(starts(log)).toEqual(tens(20).slice(1));
+      expect(starts(log, third)[0]).toBe(60);
     }),
   ));
 

@@ -5,7 +5,6 @@ import { describe, expect, test } from "vitest";
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { Partial } from "../../proto/gen/tidemark/v1/commit.ts";
 import { commitSubject } from "../../proto/subjects.ts";
-import type { Broker } from "../../infra/memory/index.ts";
 import { EventLog } from "../ports/event-log.ts";
 import { ResultLog } from "../ports/result-log.ts";
 import { SnapshotStore } from "../ports/snapshot-store.ts";
@@ -19,6 +18,7 @@ import {
   until,
   virtually,
 } from "../testkit/virtual-engine.ts";
+import type { Broker } from "../testkit/virtual-engine.ts";
 import { MergeOwner } from "../worker/merge-owner.ts";
 import { mergeSpec } from "../worker/task-specs.ts";
 

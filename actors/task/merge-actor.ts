@@ -14,6 +14,7 @@ import { partialsFilter } from "../../proto/subjects.ts";
 import { mergeSnapshotName } from "./group-snapshot.ts";
 import type { MergeInput } from "./merge-core.ts";
 import type { EngineSettings } from "./settings.ts";
+import { findSnapshots } from "./snapshot-index.ts";
 import { SnapshotKeeper } from "./snapshot-keeper.ts";
 import type { TaskActor } from "./task-actor.ts";
 
@@ -82,7 +83,7 @@ export class MergeActor {
 
   /** After `run` was interrupted: commits what there is, saves a snapshot, stops the task. */
   readonly drain: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
-    this.#take(undefined);
+    yield* this.#take("now");
     yield* this.task.drain;
     yield* this.#keeper.saveCommitted(this.#name);
   });
@@ -99,11 +100,12 @@ export class MergeActor {
   });
 
   readonly #restore = Effect.gen({ self: this }, function* () {
-    const loaded = yield* this.#keeper.load(this.#name, this.task.marker.inputSequence);
-    const state = loaded?.tasks.get(this.task.committer.subject);
-    if (loaded === undefined || state === undefined) return false;
+    const [group] = yield* findSnapshots(this.#options.snapshots, [this.task]);
+    const snapshot = group?.from?.snapshot;
+    const state = snapshot?.tasks.get(this.task.committer.subject);
+    if (snapshot === undefined || state === undefined) return false;
     try {
-      this.task.restore(state, loaded.inputSequence);
+      this.task.restore(state, snapshot.inputSequence);
       return true;
     } catch (error) {
       yield* Effect.logWarning(`snapshot ${this.#name} is of no use: ${String(error)}`);
@@ -156,7 +158,7 @@ export class MergeActor {
       // Nothing may ever follow what a snapshot holds.
       if (!this.#arrived && this.#lag === 0) this.task.caughtUp();
       this.#arrived = false;
-      this.#take(now);
+      yield* this.#take("regularly");
       yield* this.#keeper.saveCommitted(this.#name);
       yield* this.task.reportLag(this.#lag);
       yield* this.task.report;
@@ -167,8 +169,13 @@ export class MergeActor {
   });
 
   /** G1. */
-  #take(now: number | undefined): void {
-    if (!this.#atBoundary) return;
-    this.#keeper.take(this.#name, [this.task], this.task.position, () => NOTHING, now);
+  #take(due: "now" | "regularly"): Effect.Effect<void> {
+    if (!this.#atBoundary) return Effect.void;
+    return this.#keeper.take(due, () => ({
+      name: this.#name,
+      members: [this.task],
+      inputSequence: this.task.position,
+      shared: () => NOTHING,
+    }));
   }
 }

@@ -18,6 +18,7 @@ import { eventsStream } from "../../proto/subjects.ts";
 import { groupSnapshotName } from "./group-snapshot.ts";
 import { counter } from "./metrics.ts";
 import type { EngineSettings } from "./settings.ts";
+import type { FoundSnapshot } from "./snapshot-index.ts";
 import { SnapshotKeeper } from "./snapshot-keeper.ts";
 import type { TaskActor } from "./task-actor.ts";
 
@@ -37,8 +38,8 @@ export interface PartitionOptions {
   readonly snapshots: SnapshotStore["Service"];
   readonly settings: EngineSettings;
   readonly makeIntake: () => BatchIntake;
-  /** False for a rebuild: the snapshot has led to a wrong digest. */
-  readonly useSnapshot: boolean;
+  /** What all of the tasks are restored from; undefined rebuilds them from the log. */
+  readonly from: FoundSnapshot | undefined;
   /** A replay ends here; undefined reads on for ever. */
   readonly until: number | undefined;
   /** Gives a task whose state differed a reader of its own, from the first retained event. */
@@ -117,21 +118,19 @@ export class PartitionActor {
   readonly drain: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
     const tasks = [...this.tasks];
     const name = this.snapshotName;
-    this.#take(undefined);
+    yield* this.#take("now");
     yield* Effect.forEach(tasks, (task) => task.drain, { concurrency: "unbounded", discard: true });
     yield* this.#keeper.saveCommitted(name);
   });
 
-  /** Loads the snapshot if it is of use, or starts empty from the first retained record batch. */
+  /** Restores the tasks, or starts empty from the first retained record batch. */
   readonly #load = Effect.gen({ self: this }, function* () {
-    const { topic, partition, events, useSnapshot } = this.#options;
+    const { topic, partition, events } = this.#options;
     const bounds = yield* untilAvailable(events.bounds(topic, partition));
     this.#endKnown = bounds.last;
     this.#refuseCutLog(bounds.first, bounds.last);
     yield* this.#reap;
-    if (this.tasks.size === 0) return;
-    const oldestMarker = Math.min(...[...this.tasks].map((task) => task.marker.inputSequence));
-    const restored = useSnapshot && (yield* this.#restore(oldestMarker, bounds.first));
+    const restored = yield* this.#restore(bounds.first);
     if (!restored) {
       this.#intake = this.#options.makeIntake();
       this.#position = bounds.first - 1;
@@ -148,26 +147,22 @@ export class PartitionActor {
     yield* this.#reap;
   });
 
-  readonly #restore = Effect.fnUntraced(function* (
-    this: PartitionActor,
-    oldestMarker: number,
-    first: number,
-  ) {
-    const name = this.snapshotName;
-    const loaded = yield* this.#keeper.load(name, oldestMarker);
-    if (loaded === undefined || loaded.inputSequence + 1 < first) return false;
+  readonly #restore = Effect.fnUntraced(function* (this: PartitionActor, first: number) {
+    const { from } = this.#options;
+    if (from === undefined || from.snapshot.inputSequence + 1 < first) return false;
+    const { inputSequence, shared, tasks } = from.snapshot;
     try {
-      this.#intake.restore(loaded.shared);
+      this.#intake.restore(shared);
       for (const task of this.tasks) {
-        const state = loaded.tasks.get(task.committer.subject);
+        const state = tasks.get(task.committer.subject);
         if (state === undefined) return false;
-        task.restore(state, loaded.inputSequence);
+        task.restore(state, inputSequence);
       }
     } catch (error) {
-      yield* Effect.logWarning(`snapshot ${name} is of no use: ${String(error)}`);
+      yield* Effect.logWarning(`snapshot ${from.name} is of no use: ${String(error)}`);
       return false;
     }
-    this.#position = loaded.inputSequence;
+    this.#position = inputSequence;
     return true;
   });
 
@@ -292,7 +287,7 @@ export class PartitionActor {
       yield* Effect.sleep(Math.min(partialProgressEveryMs, progressEveryMs));
       const now = yield* Clock.currentTimeMillis;
       for (const task of this.tasks) task.heartbeat(now);
-      this.#take(now);
+      yield* this.#take("regularly");
       yield* this.#keeper.saveCommitted(this.snapshotName);
       if (now - boundsAt >= BOUNDS_EVERY_MS) {
         boundsAt = now;
@@ -305,15 +300,13 @@ export class PartitionActor {
     }
   });
 
-  #take(now: number | undefined): void {
-    const members = [...this.tasks];
-    this.#keeper.take(
-      this.snapshotName,
-      members,
-      this.#position,
-      () => this.#intake.snapshot(),
-      now,
-    );
+  #take(due: "now" | "regularly"): Effect.Effect<void> {
+    return this.#keeper.take(due, () => ({
+      name: this.snapshotName,
+      members: [...this.tasks],
+      inputSequence: this.#position,
+      shared: () => this.#intake.snapshot(),
+    }));
   }
 
   /** P4. */
@@ -322,10 +315,10 @@ export class PartitionActor {
       yield* task.report;
       const rebuild = task.mustRebuild;
       if (!task.over && !rebuild) continue;
-      const name = this.snapshotName;
       this.release(task);
       if (!rebuild) continue;
-      yield* this.#keeper.remove(name);
+      const { from } = this.#options;
+      if (from !== undefined) yield* this.#keeper.remove(from.name);
       task.startOver();
       yield* this.#options.rebuild(task);
     }

@@ -1,17 +1,17 @@
 /**
- * Saves and loads the snapshot of the tasks that share a reader. A snapshot is a cache (decision
+ * Saves the snapshot of the tasks that share a reader. A snapshot is a cache (decision
  * 003): every failure here costs time and a warning, nothing else.
  *
  * N1. Bytes taken at input S are saved only once every task has committed S or more, so a snapshot
- *     is never ahead of a marker; and they are loaded only if that still holds.
+ *     is never ahead of a marker.
  * N2. Bytes taken from one set of tasks are never saved under the name of another.
  * N3. Taking and saving use at most about a tenth of the time, however large the state.
  */
 import { Clock, Effect, Metric } from "effect";
 import type { SnapshotStore, SnapshotUnavailable } from "../ports/snapshot-store.ts";
-import { decodeGroupSnapshot, encodeGroupSnapshot } from "./group-snapshot.ts";
-import type { GroupSnapshot } from "./group-snapshot.ts";
+import { encodeGroupSnapshot } from "./group-snapshot.ts";
 import { counter, gauge, seconds } from "./metrics.ts";
+import { indexSnapshot } from "./snapshot-index.ts";
 
 /** What the keeper must know of a task. */
 export interface SnapshotMember {
@@ -40,36 +40,16 @@ export class SnapshotKeeper {
   readonly #store: SnapshotStore["Service"];
   readonly #everyMs: number;
   #taken: Taken | undefined;
+  /** Under which name members are indexed, and how far what is saved there goes. */
+  #savedName = "";
   #savedSequence = 0;
+  #takenMs = 0;
   #dueAt: number | undefined;
   #storeFailed = false;
 
   constructor(store: SnapshotStore["Service"], everyMs: number) {
     this.#store = store;
     this.#everyMs = everyMs;
-  }
-
-  /** The stored snapshot if it is of use to tasks whose oldest marker is given. */
-  load(name: string, markerSequence: number): Effect.Effect<GroupSnapshot | undefined> {
-    return this.#store.load(name).pipe(
-      Effect.map((stored) => {
-        if (stored === undefined || stored.inputSequence > markerSequence) return undefined;
-        const decoded = decodeGroupSnapshot(stored.data);
-        return decoded.inputSequence === stored.inputSequence ? decoded : undefined;
-      }),
-      Effect.tap((loaded) =>
-        Effect.sync(() => {
-          this.#savedSequence = loaded?.inputSequence ?? 0;
-        }),
-      ),
-      Effect.catchTag("SnapshotUnavailable", (error) => this.#warn(error)),
-      Effect.catchDefect((defect) =>
-        Effect.logWarning(`snapshot ${name} cannot be read: ${String(defect)}`).pipe(
-          Effect.andThen(Metric.update(failures, 1)),
-        ),
-      ),
-      Effect.map((loaded) => loaded ?? undefined),
-    );
   }
 
   /** A snapshot that led to another digest is thrown away. */
@@ -80,29 +60,34 @@ export class SnapshotKeeper {
   }
 
   /**
-   * Takes a snapshot when one is due, or at once when `now` is undefined, if all members stand at
-   * the same input. Synchronous: members cannot move meanwhile.
+   * Takes a snapshot when one is due, or at once when `due` is "now", if all members stand at the
+   * same input.
    */
   take(
-    name: string,
-    members: readonly SnapshotMember[],
-    inputSequence: number,
-    shared: () => Uint8Array,
-    now: number | undefined,
-  ): void {
-    if (now !== undefined) {
-      this.#dueAt ??= now + this.#everyMs;
-      if (now < this.#dueAt || this.#taken !== undefined) return;
-    }
-    const aligned = members.every((task) => task.online && task.position === inputSequence);
-    if (!aligned || members.length === 0 || inputSequence <= this.#savedSequence) return;
-    const tasks = new Map(members.map((task) => [task.committer.subject, task.core.snapshot()]));
-    this.#taken = {
-      name,
-      members,
-      inputSequence,
-      data: encodeGroupSnapshot({ inputSequence, shared: shared(), tasks }),
-    };
+    due: "now" | "regularly",
+    group: () => {
+      readonly name: string;
+      readonly members: readonly SnapshotMember[];
+      readonly inputSequence: number;
+      readonly shared: () => Uint8Array;
+    },
+  ): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      const startedAt = yield* Clock.currentTimeMillis;
+      if (due === "regularly") {
+        this.#dueAt ??= startedAt + this.#everyMs;
+        if (startedAt < this.#dueAt || this.#taken !== undefined) return;
+      }
+      // Without a yield from here on: members must not move meanwhile.
+      const { name, members, inputSequence, shared } = group();
+      const aligned = members.every((task) => task.online && task.position === inputSequence);
+      const known = name === this.#savedName && inputSequence <= this.#savedSequence;
+      if (!aligned || members.length === 0 || inputSequence === 0 || known) return;
+      const tasks = new Map(members.map((task) => [task.committer.subject, task.core.snapshot()]));
+      const data = encodeGroupSnapshot({ inputSequence, shared: shared(), tasks });
+      this.#taken = { name, members, inputSequence, data };
+      this.#takenMs = (yield* Clock.currentTimeMillis) - startedAt;
+    });
   }
 
   /** Saves what was taken if every member has committed it (N1) and the set is unchanged (N2). */
@@ -124,17 +109,22 @@ export class SnapshotKeeper {
   readonly #save = Effect.fnUntraced(function* (this: SnapshotKeeper, taken: Taken) {
     const startedAt = yield* Clock.currentTimeMillis;
     const epoch = Math.max(...taken.members.map((task) => task.marker.epoch));
-    const { inputSequence, data } = taken;
-    const saved = yield* this.#store
-      .save(taken.name, { epoch, inputSequence, data })
-      .pipe(Effect.catchTag("SnapshotUnavailable", (error) => this.#warn(error)));
+    const { name, members, inputSequence, data } = taken;
+    const saved = yield* this.#store.save(name, { epoch, inputSequence, data }).pipe(
+      Effect.tap((kept) =>
+        kept && name !== this.#savedName ? indexSnapshot(this.#store, name, members) : Effect.void,
+      ),
+      Effect.catchTag("SnapshotUnavailable", (error) => this.#warn(error)),
+    );
     const now = yield* Clock.currentTimeMillis;
+    const tookMs = this.#takenMs + now - startedAt;
     this.#taken = undefined;
-    this.#dueAt = now + Math.max(this.#everyMs, (now - startedAt) * REST_FACTOR);
+    this.#dueAt = now + Math.max(this.#everyMs, tookMs * REST_FACTOR);
     if (saved !== true) return;
+    this.#savedName = name;
     this.#savedSequence = inputSequence;
     yield* Metric.update(bytes, data.byteLength);
-    yield* Metric.update(saveSeconds, (now - startedAt) / 1000);
+    yield* Metric.update(saveSeconds, tookMs / 1000);
     if (this.#storeFailed) {
       this.#storeFailed = false;
       yield* Effect.logInfo("snapshots are saved again");

@@ -10,8 +10,10 @@ import type { Partial, Update } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import { commitSubject } from "../../proto/subjects.ts";
 import type { TaskId } from "../../proto/subjects.ts";
-import { MemoryBroker, memoryLayer } from "../../infra/memory/index.ts";
-import type { Broker, MemoryOptions, MemoryServices } from "../../infra/memory/index.ts";
+// oxlint-disable-next-line eslint/no-restricted-imports -- a test's wiring, like an entry point's
+import { Faults, MemoryBroker, memoryLayer } from "../../infra/memory/index.ts";
+// oxlint-disable-next-line eslint/no-restricted-imports
+import type { Broker, FaultPlan, MemoryOptions, MemoryServices } from "../../infra/memory/index.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { Intake } from "../intake/intake.ts";
 import { EventLog } from "../ports/event-log.ts";
@@ -23,6 +25,9 @@ import type { EngineSettings } from "../task/settings.ts";
 import type { TaskSpec } from "../task/task-actor.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { PartitionOwner } from "../worker/partition-owner.ts";
+
+export { Faults };
+export type { Broker, FaultPlan };
 
 /** What `encodeBatch` stamps: the clock must not lie before it, or ticks would go back in time. */
 const START_MS = 1_000_000;

@@ -13,6 +13,8 @@ import type { EventLog } from "../ports/event-log.ts";
 import type { ResultLog } from "../ports/result-log.ts";
 import type { SnapshotStore } from "../ports/snapshot-store.ts";
 import { tickWhenSilent } from "../task/idle-ticker.ts";
+import { findSnapshots } from "../task/snapshot-index.ts";
+import type { FoundSnapshot } from "../task/snapshot-index.ts";
 import { PartitionActor } from "../task/partition-actor.ts";
 import type { BatchIntake, EventTask } from "../task/partition-actor.ts";
 import type { EngineSettings } from "../task/settings.ts";
@@ -125,8 +127,11 @@ export class PartitionOwner {
     });
     const acquired = tasks.filter((task) => task.life.state === "restoring");
     for (const task of acquired) yield* task.startCommits(this.#scope);
-    const groups = groupByPosition(acquired, settings.readerSpreadMax);
-    for (const group of groups) yield* this.#read(group, true);
+    for (const { from, tasks: members } of yield* findSnapshots(this.#ports.snapshots, acquired)) {
+      for (const group of groupByPosition(members, settings.readerSpreadMax)) {
+        yield* this.#read(group, from);
+      }
+    }
   });
 
   /** After committing what it has. Its neighbours go on. */
@@ -159,15 +164,15 @@ export class PartitionOwner {
   readonly #read = Effect.fnUntraced(function* (
     this: PartitionOwner,
     tasks: readonly EventTask[],
-    useSnapshot: boolean,
+    from: FoundSnapshot | undefined,
   ) {
     const actor = new PartitionActor(
       {
         ...this.#options,
         ...this.#ports,
-        useSnapshot,
+        from,
         until: undefined,
-        rebuild: (task) => this.#read([task], false),
+        rebuild: (task) => this.#read([task], undefined),
         onApplied: (reader) => this.#bringTogether(reader),
       },
       tasks,

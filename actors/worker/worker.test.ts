@@ -3,10 +3,10 @@ import { Effect, Fiber } from "effect";
 import { describe, expect, test } from "vitest";
 import { Promotion } from "../../proto/gen/tidemark/v1/commit.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
-import type { Broker } from "../../infra/memory/index.ts";
 import { encodeBatch, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
 import { broker, publishedBy, SETTINGS, until, virtually } from "../testkit/virtual-engine.ts";
+import type { Broker } from "../testkit/virtual-engine.ts";
 import { StatusBoard } from "./status-board.ts";
 import { runWorker, WorkerMisconfigured } from "./worker.ts";
 
