@@ -73,6 +73,7 @@ export interface DoctorFlags extends AddressOptions, ConfigFlags, Json {
 }
 export interface ReplayFlags extends AddressOptions, ConfigFlags, Json {
   readonly promote?: true;
+  readonly force?: true;
 }
 
 export const parseCount = (text: string): number => {
@@ -266,7 +267,8 @@ ${examples(
       "rebuild a projection from the first event of the log and compare it with the live one",
     )
     .argument("<projection>")
-    .option("--promote", "make the rebuilt version the active one if it is complete")
+    .option("--promote", "make the rebuilt version the active one, if its results are the same")
+    .option("--force", "with --promote: also if they differ")
     .addHelpText(
       "after",
       examples(

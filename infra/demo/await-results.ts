@@ -5,6 +5,7 @@
  */
 import { Effect, Schema } from "effect";
 import type { RunFile } from "../processes/run-file.ts";
+import { gatewayPosition } from "../cli/gateway-position.ts";
 import { survey, type Survey, type SurveyPlan } from "../cli/survey.ts";
 import type { ApiFailure } from "../nats/jetstream-api.ts";
 import type { Link } from "../nats/link.ts";
@@ -46,16 +47,6 @@ export const endOfLog = (seen: Survey, topic: string): ReadonlyMap<number, numbe
       .find(({ name }) => name === topic)
       ?.partitions.map(({ partition, last }) => [partition, last]) ?? [],
   );
-
-/** Position in RESULTS up to which the gateway has read; 0 when it does not say. */
-const gatewayPosition = (run: RunFile): Effect.Effect<number> => {
-  const metrics = run.processes.find(({ name }) => name === "gateway")?.metrics;
-  return Effect.tryPromise(async (signal) => {
-    const response = await fetch(new URL("/status", metrics), { signal });
-    const status = (await response.json()) as { readonly query?: { readonly position?: number } };
-    return status.query?.position ?? 0;
-  }).pipe(Effect.catch(() => Effect.succeed(0)));
-};
 
 export interface AwaitOptions {
   readonly link: Link;

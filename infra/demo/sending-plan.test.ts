@@ -15,7 +15,7 @@ const topic = { name: "flights", maxOutOfOrdernessMs: 10 * MINUTE_MS } as TopicD
 const projections = [
   { window: { sizeMs: 60 * MINUTE_MS }, allowedLatenessMs: 0 },
   { window: { sizeMs: 24 * 60 * MINUTE_MS }, allowedLatenessMs: 60 * MINUTE_MS },
-] as ProjectionDefinition[];
+];
 
 let file: FlightFile;
 let plan: SendingPlan;
@@ -34,7 +34,7 @@ const sentBy = async (sending: SendingPlan): Promise<Event[]> => {
 
 beforeAll(async () => {
   file = await openFlightFile(FLIGHTS);
-  plan = planSending(file, topic, projections, 7);
+  plan = planSending(file, topic, projections as ProjectionDefinition[], 7);
   events = await sentBy(plan);
 });
 afterAll(() => file.close());

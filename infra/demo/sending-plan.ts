@@ -11,6 +11,7 @@
 import type {
   ProjectionDefinition,
   TopicDefinition,
+  WindowDefinition,
 } from "../../projections/definition/definition.ts";
 import type { FlightChunk, FlightFile } from "./flight-file.ts";
 import { JitterBuffer } from "./jitter.ts";
@@ -41,6 +42,9 @@ const LATE_ID = "late-";
 /** Late events are numbered from 0 in sending order. */
 export const lateEventId = (index: number): string => `${LATE_ID}${index}`;
 
+/** Of the demo's windows, which are tumbling. */
+const lengthOf = (window: WindowDefinition): number => ("sizeMs" in window ? window.sizeMs : 0);
+
 export const planSending = (
   file: Pick<FlightFile, "count" | "lastTime" | "origins">,
   topic: TopicDefinition,
@@ -53,7 +57,7 @@ export const planSending = (
   );
   const longestMs = Math.max(
     0,
-    ...projections.map(({ window, allowedLatenessMs }) => window.sizeMs + allowedLatenessMs),
+    ...projections.map(({ window, allowedLatenessMs }) => lengthOf(window) + allowedLatenessMs),
   );
   const lateEvents = Math.floor(file.count / flightsPerLateEvent);
   const heartbeats = file.origins.length;

@@ -31,7 +31,7 @@ export const deadLetterLine = (letter: DeadLetter): string =>
   [
     time(letter.eventTime),
     reasonName(letter.reason).padEnd(7),
-    letter.projection.padEnd(24),
+    letter.projection.padEnd(26),
     letter.eventKey.padEnd(12),
     letter.eventId.padEnd(16),
     explanation(letter),
