@@ -1,10 +1,10 @@
-/** A RESULTS in memory, gateways that follow it one after the other, and clients of theirs. */
+/** A RESULTS, in memory if not said otherwise, gateways that follow it one after the other, and clients of theirs. */
 import { credentials, status } from "@grpc/grpc-js";
 import type { ClientReadableStream, ServiceError } from "@grpc/grpc-js";
 import { Context, Effect, Exit, Layer, Logger, Scope } from "effect";
 import { ResultLog } from "../../actors/ports/result-log.ts";
-import { Faults, memoryLayer, MemoryBroker } from "../../infra/memory/index.ts";
-import type { Broker, FaultInjector } from "../../infra/memory/index.ts";
+import { Faults, memoryLayer } from "../../infra/memory/index.ts";
+import type { FaultInjector } from "../../infra/memory/index.ts";
 import type { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import { QueryServiceClient } from "../../proto/gen/tidemark/v1/query.ts";
 import type { SubscribeResponse } from "../../proto/gen/tidemark/v1/query.ts";
@@ -34,35 +34,26 @@ export class QuerySystem {
   /** Messages of log lines, newest last. */
   readonly logged: string[] = [];
   readonly folder = temporaryFolder();
-  readonly context: Context.Context<ResultLog | MemoryBroker | Faults>;
+  readonly context: Context.Context<ResultLog>;
   readonly #scope: Scope.Closeable;
 
-  private constructor(
-    context: Context.Context<ResultLog | MemoryBroker | Faults>,
-    scope: Scope.Closeable,
-  ) {
+  private constructor(context: Context.Context<ResultLog>, scope: Scope.Closeable) {
     this.context = context;
     this.#scope = scope;
   }
 
-  static async start(): Promise<QuerySystem> {
+  static async start(layer: Layer.Layer<ResultLog, unknown> = memoryLayer()): Promise<QuerySystem> {
     const scope = Effect.runSync(Scope.make());
-    return new QuerySystem(
-      await Effect.runPromise(Layer.buildWithScope(memoryLayer(), scope)),
-      scope,
-    );
+    return new QuerySystem(await Effect.runPromise(Layer.buildWithScope(layer, scope)), scope);
   }
 
   get log(): ResultLog["Service"] {
     return Context.get(this.context, ResultLog);
   }
 
-  get broker(): Broker {
-    return Context.get(this.context, MemoryBroker);
-  }
-
+  /** What goes wrong in memory. */
   get faults(): FaultInjector {
-    return Context.get(this.context, Faults);
+    return Context.get(this.context as Context.Context<ResultLog | Faults>, Faults);
   }
 
   run<A, E>(effect: Effect.Effect<A, E, ResultLog>): Promise<A> {
