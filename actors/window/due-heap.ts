@@ -15,6 +15,10 @@ export class DueHeap {
     return this.#heap[0]?.due ?? Number.POSITIVE_INFINITY;
   }
 
+  get size(): number {
+    return this.#dues.size;
+  }
+
   dueOf(slot: number): number {
     return this.#dues.get(slot)!.due;
   }

@@ -2,8 +2,10 @@
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { AlignedWindows } from "./aligned-windows.ts";
 import type { WindowAssigner } from "./assigner.ts";
+import { GlobalWindow } from "./global.ts";
 import { HoppingWindows } from "./hopping.ts";
 import { SessionWindows } from "./session-windows.ts";
+import { SlidingWindows } from "./sliding-windows.ts";
 import type { SlotStore } from "./slot-store.ts";
 import { TumblingWindows } from "./tumbling.ts";
 import type { Publisher, WindowOperator } from "./window-operator.ts";
@@ -22,6 +24,12 @@ export const makeOperator = (
       return aligned(new TumblingWindows(window.sizeMs, window.offsetMs));
     case "hopping":
       return aligned(new HoppingWindows(window.sizeMs, window.advanceMs, window.offsetMs));
+    case "global":
+      return aligned(new GlobalWindow());
+    case "sliding": {
+      const { sizeMs } = window;
+      return new SlidingWindows({ store, publisher, sizeMs, allowedLatenessMs, publishesEarly });
+    }
     case "session": {
       const { gapMs } = window;
       return new SessionWindows({ store, publisher, gapMs, allowedLatenessMs, publishesEarly });

@@ -75,6 +75,9 @@ export const checkProjection = (
   const allowedLatenessMs = mistakes.duration(lateness, "allowedLatenessMs", NOT_NEGATIVE);
   const aggregates = checkAggregates(given["aggregates"], mistakes, scope);
   const emit = checkEmit(given["emit"] ?? { mode: "final" }, mistakes);
+  if (window?.kind === "global" && emit?.mode === "final") {
+    mistakes.add("emit", "a global window never closes; emit early({ every: ... }) or each()");
+  }
   const subjects = checkSubjects(given["subjects"] ?? { by: "key" }, mistakes);
   return {
     definition: {

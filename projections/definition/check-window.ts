@@ -14,7 +14,9 @@ export const WINDOW_OFFSET: Range = { min: -LENGTH_MS_MAX, max: LENGTH_MS_MAX };
 const KINDS = {
   tumbling: ["kind", "sizeMs", "offsetMs"],
   hopping: ["kind", "sizeMs", "advanceMs", "offsetMs"],
+  sliding: ["kind", "sizeMs"],
   session: ["kind", "gapMs"],
+  global: ["kind"],
 } as const satisfies Record<WindowDefinition["kind"], readonly string[]>;
 
 export const checkWindow = (
@@ -34,18 +36,20 @@ export const checkWindow = (
   const given = mistakes.object(value, "window", KINDS[kind]);
   if (given === undefined) return undefined;
   const length = (key: string) => mistakes.duration(given[key], `window.${key}`, WINDOW_LENGTH);
+  if (kind === "global") return { kind };
+  if (merged && (kind === "session" || kind === "sliding")) {
+    return mistakes.add(
+      "window.kind",
+      `${kind} windows need every event of a key in one partition: they cannot be merged from ` +
+        "partials. Group by event.key, and publish the topic under that key",
+    );
+  }
   if (kind === "session") {
     const gapMs = length("gapMs");
-    if (merged) {
-      return mistakes.add(
-        "window",
-        "sessions need every event of a key in one partition: they cannot be merged from partials. " +
-          "Group by event.key, and publish the topic under that key",
-      );
-    }
     return gapMs === undefined ? undefined : { kind, gapMs };
   }
   const sizeMs = length("sizeMs");
+  if (kind === "sliding") return sizeMs === undefined ? undefined : { kind, sizeMs };
   const advanceMs = kind === "hopping" ? length("advanceMs") : sizeMs;
   const offsetMs = mistakes.duration(given["offsetMs"] ?? 0, "window.offsetMs", WINDOW_OFFSET);
   if (sizeMs === undefined || advanceMs === undefined || offsetMs === undefined) return undefined;

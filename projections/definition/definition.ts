@@ -25,7 +25,19 @@ export interface SessionWindow {
   readonly gapMs: number;
 }
 
-export type WindowDefinition = TumblingWindow | HoppingWindow | SessionWindow;
+export interface SlidingWindow {
+  readonly kind: "sliding";
+  /** For each time at which a key has an event: what happened in this long up to and with it. */
+  readonly sizeMs: number;
+}
+
+/** One window for all time; results come as `emit` says, which cannot be `final`. */
+export interface GlobalWindow {
+  readonly kind: "global";
+}
+
+export type WindowDefinition =
+  TumblingWindow | HoppingWindow | SlidingWindow | SessionWindow | GlobalWindow;
 
 export type AggregateDefinition =
   | { readonly fn: "count" }

@@ -49,3 +49,15 @@ export const session = (options: { readonly gap: Duration }): WindowDefinition =
   kind: "session",
   gapMs: lengthOf("session()", "gap", options?.gap),
 });
+
+/**
+ * For each time t at which a key has an event, what happened in `(t - size, t]`: a moving total that
+ * moves with every event. An event is also in the windows of later events less than a size after it.
+ */
+export const sliding = (size: Duration): WindowDefinition => ({
+  kind: "sliding",
+  sizeMs: lengthOf("sliding()", "size", size),
+});
+
+/** One window for all time, as running totals: publish with `early` or `each`. */
+export const global = (): WindowDefinition => ({ kind: "global" });

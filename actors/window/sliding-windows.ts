@@ -1,0 +1,236 @@
+/**
+ * Sliding windows (SEMANTICS section 4): for each time t at which a key has an event, the window
+ * (t - size, t], written [t - size + 1, t + 1). An event is in the window of its own time and in those of
+ * the key's later events less than a size after it.
+ *
+ * State is one slice a key and time: what happened at exactly that time. A window's value is put
+ * together from its slices when it is published, so an event costs one slice however many windows
+ * it is in.
+ *
+ * J1. Slices are merged in the order of time: a window's value does not depend on the order of
+ *     arrival, floating-point sums included, but for events of one and the same time.
+ * J2. A window is published when it closes, and again at once when a late event changes it, until it
+ *     has expired. A slice is kept for as long as a window that needs it may still be published.
+ */
+import type { Vector } from "../expression/vector.ts";
+import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
+import { closesAt, expiresAt } from "./assigner.ts";
+import { DueHeap } from "./due-heap.ts";
+import type { SlotStore } from "./slot-store.ts";
+import { COUNTED, LATE, Run, UnpublishedSlots } from "./window-operator.ts";
+import type { Outcome, Publisher, WindowOperator } from "./window-operator.ts";
+
+export interface SlidingOptions {
+  readonly store: SlotStore;
+  readonly publisher: Publisher;
+  readonly sizeMs: number;
+  readonly allowedLatenessMs: number;
+  readonly publishesEarly: boolean;
+}
+
+/** What a key holds at one time. */
+interface Slice {
+  readonly time: number;
+  /** Accumulates the events of exactly this time. */
+  readonly events: number;
+  /** The window that ends here, as it was last published; -1 where its time had expired. */
+  readonly window: number;
+}
+
+export class SlidingWindows implements WindowOperator {
+  readonly lateWindow = { start: 0, end: 0 };
+  readonly #store: SlotStore;
+  readonly #publisher: Publisher;
+  readonly #sizeMs: number;
+  readonly #allowedLatenessMs: number;
+  readonly #run: Run;
+  readonly #unpublished: UnpublishedSlots;
+  /** By key id, in the order of time. */
+  readonly #slices = new Map<number, Slice[]>();
+  /** When each window closes, by its slot. */
+  readonly #closing = new DueHeap();
+  /** When each slice can be forgotten, by the slot of its events. */
+  readonly #forgetting = new DueHeap();
+
+  constructor(options: SlidingOptions) {
+    this.#store = options.store;
+    this.#publisher = options.publisher;
+    this.#sizeMs = options.sizeMs;
+    this.#allowedLatenessMs = options.allowedLatenessMs;
+    this.#run = new Run(options.store);
+    this.#unpublished = new UnpublishedSlots(options.store, options.publishesEarly);
+  }
+
+  get nextDue(): number {
+    return Math.min(this.#closing.least, this.#forgetting.least);
+  }
+
+  get windows(): number {
+    return this.#forgetting.size;
+  }
+
+  begin(inputs: readonly (Vector | undefined)[], rows: number): void {
+    this.#run.begin(inputs, rows);
+  }
+
+  settle(): void {
+    this.#run.settle();
+  }
+
+  #expired(time: number, watermark: number): boolean {
+    return watermark >= expiresAt(time + 1, this.#allowedLatenessMs);
+  }
+
+  add(row: number, time: number, keyId: number, watermark: number): Outcome {
+    const store = this.#store;
+    const slices = this.#slices.get(keyId) ?? [];
+    let at = slices.length;
+    while (at > 0 && slices[at - 1]!.time >= time) at--;
+    const later = slices.slice(at).filter((slice) => slice.time - time < this.#sizeMs);
+    const last = later.findLast((slice) => slice.window >= 0)?.time ?? time;
+    if (this.#expired(Math.max(last, time), watermark)) {
+      this.lateWindow.start = Math.max(last, time) - this.#sizeMs + 1;
+      this.lateWindow.end = Math.max(last, time) + 1;
+      return LATE;
+    }
+    let slice = slices[at]?.time === time ? slices[at] : undefined;
+    if (slice === undefined) {
+      slice = this.#open(keyId, time, watermark);
+      slices.splice(at, 0, slice);
+      this.#slices.set(keyId, slices);
+      later.unshift(slice);
+    }
+    this.#run.push(row, slice.events);
+    store.digest.mark(slice.events);
+    for (const { time: end, window } of later) {
+      if (window < 0 || this.#expired(end, watermark)) continue;
+      if (watermark < closesAt(end + 1)) {
+        this.#unpublished.touch(window);
+        store.digest.mark(window);
+        continue;
+      }
+      this.#run.settle();
+      this.#assemble(window);
+      this.#publisher.change(window, watermark, row);
+      store.digest.mark(window);
+    }
+    return COUNTED;
+  }
+
+  #open(keyId: number, time: number, watermark: number): Slice {
+    const store = this.#store;
+    const events = store.allocate(keyId, time, time + 1);
+    const expired = this.#expired(time, watermark);
+    const window = expired ? -1 : store.allocate(keyId, time - this.#sizeMs + 1, time + 1);
+    if (window >= 0 && watermark < closesAt(time + 1)) {
+      this.#closing.set(window, closesAt(time + 1));
+    }
+    // The last window that may still need the slice ends less than a size after it.
+    this.#forgetting.set(events, expiresAt(time + this.#sizeMs, this.#allowedLatenessMs));
+    return { time, events, window };
+  }
+
+  /** Fills a window's slot from its slices. */
+  #assemble(window: number): void {
+    const store = this.#store;
+    const start = store.starts[window]!;
+    const end = store.ends[window]!;
+    for (const accumulator of store.accumulators) accumulator.clear(window);
+    for (const slice of this.#slices.get(store.keyIds[window]!)!) {
+      if (slice.time >= start && slice.time < end) store.mergeInto(window, slice.events);
+    }
+  }
+
+  passTime(watermark: number): void {
+    const store = this.#store;
+    for (;;) {
+      const window = this.#closing.first(watermark);
+      if (window < 0) break;
+      this.#closing.remove(window);
+      this.#assemble(window);
+      this.#publisher.final(window, watermark);
+      store.digest.mark(window);
+    }
+    for (;;) {
+      const events = this.#forgetting.first(watermark);
+      if (events < 0) break;
+      this.#forgetting.remove(events);
+      this.#forget(events);
+    }
+    this.#unpublished.sweep();
+  }
+
+  #forget(events: number): void {
+    const keyId = this.#store.keyIds[events]!;
+    const slices = this.#slices.get(keyId)!;
+    const [slice] = slices.splice(
+      slices.findIndex((candidate) => candidate.events === events),
+      1,
+    );
+    if (slices.length === 0) this.#slices.delete(keyId);
+    if (slice!.window >= 0) this.#store.free(slice!.window);
+    this.#store.free(events);
+  }
+
+  publishEarly(watermark: number): void {
+    this.#unpublished.drain((window) => {
+      this.#assemble(window);
+      this.#publisher.early(window, watermark);
+      this.#store.digest.mark(window);
+    });
+  }
+
+  /** Slices in an order that a restore repeats. */
+  #all(): Slice[] {
+    const byEvents = new Map<number, Slice>();
+    for (const slices of this.#slices.values()) {
+      for (const slice of slices) byEvents.set(slice.events, slice);
+    }
+    return this.#forgetting.slots().map((events) => byEvents.get(events)!);
+  }
+
+  write(out: ByteWriter): void {
+    const slices = this.#all();
+    const closing = new Map(this.#closing.slots().map((window, rank) => [window, rank]));
+    out.uint32(slices.length);
+    for (const { time, events, window } of slices) {
+      out.double(time);
+      this.#store.write(events, out);
+      out.byte(window >= 0 ? 1 : 0);
+      if (window < 0) continue;
+      this.#store.write(window, out);
+      out.uint32((closing.get(window) ?? -1) + 1);
+    }
+    this.#unpublished.write(out, () => this.#windowsOf(slices));
+  }
+
+  read(from: ByteReader): void {
+    const store = this.#store;
+    const count = from.uint32();
+    const slices: Slice[] = [];
+    const closing: { readonly rank: number; readonly window: number; readonly time: number }[] = [];
+    for (let i = 0; i < count; i++) {
+      const time = from.double();
+      const events = store.read(from, time, time + 1);
+      let window = -1;
+      if (from.byte() === 1) {
+        window = store.read(from, time - this.#sizeMs + 1, time + 1);
+        const rank = from.uint32();
+        if (rank > 0) closing.push({ rank, window, time });
+      }
+      const slice = { time, events, window };
+      slices.push(slice);
+      this.#forgetting.set(events, expiresAt(time + this.#sizeMs, this.#allowedLatenessMs));
+      const keyId = store.keyIds[events]!;
+      this.#slices.set(keyId, [...(this.#slices.get(keyId) ?? []), slice]);
+    }
+    for (const each of this.#slices.values()) each.sort((a, b) => a.time - b.time);
+    closing.sort((a, b) => a.rank - b.rank);
+    for (const { window, time } of closing) this.#closing.set(window, closesAt(time + 1));
+    this.#unpublished.read(from, () => this.#windowsOf(slices));
+  }
+
+  #windowsOf(slices: readonly Slice[]): number[] {
+    return slices.filter(({ window }) => window >= 0).map(({ window }) => window);
+  }
+}
