@@ -3,7 +3,7 @@ import { Effect, Layer } from "effect";
 import { runWorker } from "../../actors/worker/worker.ts";
 import { StatusBoard } from "../../actors/worker/status-board.ts";
 import { natsLayer } from "../nats/index.ts";
-import { Faults, MemoryBroker, memorySnapshotStore } from "../memory/index.ts";
+import { redisSnapshotStore } from "../redis/index.ts";
 import { runMain, sayReady } from "../supervisor/run-main.ts";
 import { childConfig, childLogs, childTelemetry } from "./child-process.ts";
 import { loadPlans } from "./plans.ts";
@@ -26,7 +26,7 @@ const services = (config: RunningConfig) =>
         },
       }),
     }),
-    memorySnapshotStore.pipe(Layer.provide(Layer.mergeAll(MemoryBroker.layer(), Faults.layer()))),
+    redisSnapshotStore({ url: config.redis.url }),
   );
 
 const main = Effect.gen(function* () {
