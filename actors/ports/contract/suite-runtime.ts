@@ -13,7 +13,7 @@ const quiet = Layer.succeed(References.MinimumLogLevel, "Error");
 export const suiteRuntime = <R, E>(layer: Layer.Layer<R, E>) => {
   let runtime: ManagedRuntime.ManagedRuntime<R, E>;
   beforeAll(async () => {
-    runtime = ManagedRuntime.make(layer.pipe(Layer.provide(quiet)));
+    runtime = ManagedRuntime.make(layer.pipe(Layer.provideMerge(quiet)));
     await runtime.context();
   });
   afterAll(() => runtime.dispose());
