@@ -685,7 +685,11 @@ export const IngestServiceService = {
       Buffer.from(PublishBatchResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PublishBatchResponse => PublishBatchResponse.decode(value),
   },
-  /** Batches without waiting; one response per request, in request order. */
+  /**
+   * Batches without waiting; one response per request, in request order. A request that
+   * is refused as a whole (unknown topic, empty, malformed, too many events, too large) is
+   * answered in its turn, with one rejection at index 0 that says why; the stream goes on.
+   */
   publishStream: {
     path: "/tidemark.v1.IngestService/PublishStream" as const,
     requestStream: true as const,
@@ -703,7 +707,11 @@ export interface IngestServiceServer extends UntypedServiceImplementation {
   publish: handleUnaryCall<PublishRequest, PublishResponse>;
   /** Up to `max_batch_events` events; an invalid event does not stop the others. */
   publishBatch: handleUnaryCall<PublishBatchRequest, PublishBatchResponse>;
-  /** Batches without waiting; one response per request, in request order. */
+  /**
+   * Batches without waiting; one response per request, in request order. A request that
+   * is refused as a whole (unknown topic, empty, malformed, too many events, too large) is
+   * answered in its turn, with one rejection at index 0 that says why; the stream goes on.
+   */
   publishStream: handleBidiStreamingCall<PublishStreamRequest, PublishStreamResponse>;
 }
 
@@ -740,7 +748,11 @@ export interface IngestServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PublishBatchResponse) => void,
   ): ClientUnaryCall;
-  /** Batches without waiting; one response per request, in request order. */
+  /**
+   * Batches without waiting; one response per request, in request order. A request that
+   * is refused as a whole (unknown topic, empty, malformed, too many events, too large) is
+   * answered in its turn, with one rejection at index 0 that says why; the stream goes on.
+   */
   publishStream(): ClientDuplexStream<PublishStreamRequest, PublishStreamResponse>;
   publishStream(options: Partial<CallOptions>): ClientDuplexStream<PublishStreamRequest, PublishStreamResponse>;
   publishStream(
