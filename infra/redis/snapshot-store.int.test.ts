@@ -205,8 +205,8 @@ describe("Redis fails", () => {
       yield* onceAvailable(snapshots.save("frozen.0", snapshot(1, 10)));
       yield* Effect.promise(() => redis.freeze());
       for (const call of [
-        snapshots.load("frozen.0"),
-        snapshots.save("frozen.0", snapshot(2, 10)),
+        Effect.asVoid(snapshots.load("frozen.0")),
+        Effect.asVoid(snapshots.save("frozen.0", snapshot(2, 10))),
       ]) {
         expect(yield* Effect.flip(call)).toBeInstanceOf(SnapshotUnavailable);
       }
