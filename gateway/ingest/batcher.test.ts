@@ -38,7 +38,7 @@ const ids = (log: HeldLog): string[][] =>
 
 describe("the batcher", () => {
   it("sends a lone event at once, then lets events gather until a slot is free (N2)", async () => {
-    const { log, batcher, lane } = setUp();
+    const { log, batcher, lane } = setUp({ appendsInFlightMax: 2 });
     for (const id of ["a", "b", "c", "d", "e"]) {
       put(lane, id);
       batcher.flush();

@@ -13,7 +13,9 @@ let lab: LabGateway;
 const start = async (
   options: Partial<IngestOptions> & Pick<IngestOptions, "log">,
 ): Promise<LabStream> => {
-  lab = await LabGateway.start(options);
+  // Two appends at once, so that a test can acknowledge the later one first.
+  const batching = { appendsInFlightMax: 2, ...options.batching };
+  lab = await LabGateway.start({ ...options, batching });
   return lab.publishStream();
 };
 afterEach(() => lab.close());
