@@ -9,11 +9,12 @@
 import { Effect, Exit, Scope } from "effect";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { untilAvailable } from "../commit/until-available.ts";
-import type { LogBounds } from "../ports/event-log.ts";
+import type { LogBounds, LogRecord } from "../ports/event-log.ts";
 import { PartitionActor } from "../task/partition-actor.ts";
 import type { EventTask } from "../task/partition-actor.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import { TaskActor } from "../task/task-actor.ts";
+import type { TaskLife } from "../task/task-machine.ts";
 import { MergeOwner } from "../worker/merge-owner.ts";
 import type { Ports } from "../worker/partition-owner.ts";
 import { intakeOf, mergeSpec, partitionSpec } from "../worker/task-specs.ts";
@@ -33,7 +34,7 @@ export interface BuildOptions {
   readonly version: number;
   readonly ports: Ports;
   readonly settings: EngineSettings;
-  /** Called whenever something was applied: cheap, and as often as several thousand times a second. */
+  /** Called whenever something was applied: as often as several thousand times a second. */
   readonly onProgress: (progress: BuildProgress) => void;
 }
 
@@ -49,106 +50,139 @@ interface Part {
   readonly bounds: LogBounds;
 }
 
-const eventsOf = (task: EventTask): number => task.core.progress().books.events;
+interface Failing {
+  readonly committer: { readonly subject: string };
+  readonly life: TaskLife;
+}
 
-export const buildVersion = Effect.fn("buildVersion")(
-  function* (options: BuildOptions): Effect.fn.Return<BuiltVersion, ReplayFailed, Scope.Scope> {
-    const { plan, version, ports, settings, onProgress } = options;
-    const { name: topic, partitions } = plan.topic.definition;
-    const projection = plan.definition.name;
-    const scope = yield* Scope.Scope;
+class VersionBuild {
+  readonly #options: BuildOptions;
+  readonly #settings: EngineSettings;
+  #parts: readonly Part[] = [];
+  #phase: BuildProgress["phase"] = "reading";
+  #records = 0;
+  #bytes = 0;
 
-    let phase: BuildProgress["phase"] = "reading";
-    let records = 0;
-    let bytes = 0;
-    const parts: Part[] = [];
-    const report = () =>
-      onProgress({
-        phase,
-        records,
-        recordsTotal: parts.reduce((sum, { bounds }) => sum + bounds.last + 1 - bounds.first, 0),
-        bytes,
-        events: parts.reduce((sum, { task }) => sum + eventsOf(task), 0),
+  constructor(options: BuildOptions) {
+    this.#options = options;
+    // One snapshot at the end: a build that fails starts from the beginning anyway.
+    this.#settings = { ...options.settings, snapshotEveryMs: Infinity };
+  }
+
+  readonly run: Effect.Effect<BuiltVersion, ReplayFailed, Scope.Scope> = Effect.gen(
+    { self: this },
+    function* () {
+      const { plan, version, ports } = this.#options;
+      const { partitions } = plan.topic.definition;
+      this.#parts = yield* Effect.forEach(Array(partitions).keys(), (p) => this.#partOf(p));
+      const merge = plan.merged
+        ? new MergeOwner(mergeSpec(plan, version), ports, this.#settings)
+        : undefined;
+      if (merge !== undefined) {
+        yield* Effect.addFinalizer(() => merge.abandon);
+        yield* merge.start;
+      }
+      yield* Effect.forEach(this.#parts, (part) => this.#read(part), {
+        concurrency: "unbounded",
+        discard: true,
       });
-    const refuse = (task: TaskActor<never>) =>
-      Effect.suspend(() => {
-        const { state, reason } = task.life;
-        if (state !== "fenced" && state !== "quarantined") return Effect.void;
-        const message = `task ${task.committer.subject} is ${state}: ${reason}`;
-        return Effect.fail(new ReplayFailed({ projection, version, message }));
-      });
+      if (merge !== undefined) yield* this.#mergeAll(merge);
+      this.#enter("done");
+      return this.#built(merge);
+    },
+  );
 
-    for (let partition = 0; partition < partitions; partition++) {
-      const bounds = yield* untilAvailable(ports.events.bounds(topic, partition));
-      const task = new TaskActor(partitionSpec(plan, version, partition), ports.results, settings);
-      const actor = new PartitionActor(
-        {
-          topic,
-          partition,
-          events: ports.events,
-          snapshots: ports.snapshots,
-          settings,
-          makeIntake: () => intakeOf({ topic: plan.topic, plans: [plan] }),
-          from: undefined,
-          until: bounds.last,
-          rebuild: () => Effect.void,
-          onApplied: (_, applied) => {
-            records += applied.length;
-            for (const { data } of applied) bytes += data.byteLength;
-            report();
-          },
-        },
-        [task],
-      );
-      parts.push({ actor, task, bounds });
-    }
+  readonly #partOf = Effect.fnUntraced(function* (this: VersionBuild, partition: number) {
+    const { plan, version, ports } = this.#options;
+    const topic = plan.topic.definition.name;
+    const bounds = yield* untilAvailable(ports.events.bounds(topic, partition));
+    const spec = partitionSpec(plan, version, partition);
+    const task = new TaskActor(spec, ports.results, this.#settings);
+    const actor = new PartitionActor(
+      {
+        topic,
+        partition,
+        events: ports.events,
+        snapshots: ports.snapshots,
+        settings: this.#settings,
+        makeIntake: () => intakeOf({ topic: plan.topic, plans: [plan] }),
+        from: undefined,
+        until: bounds.last,
+        rebuild: () => Effect.void,
+        onApplied: (_, records) => this.#applied(records),
+      },
+      [task],
+    );
+    return { actor, task, bounds };
+  });
 
-    const merge = plan.merged
-      ? new MergeOwner(mergeSpec(plan, version), ports, settings)
-      : undefined;
-    if (merge !== undefined) {
-      yield* Scope.addFinalizer(scope, merge.abandon);
-      yield* merge.start;
-    }
+  readonly #read = Effect.fnUntraced(function* (this: VersionBuild, { actor, task }: Part) {
+    yield* task.takeOver;
+    yield* this.#refuse(task);
+    yield* task.startCommits(yield* Scope.Scope);
+    yield* actor.run;
+    task.declareIdle();
+    yield* actor.drain;
+    yield* this.#refuse(task);
+  });
 
-    const build = Effect.fnUntraced(function* ({ actor, task }: Part) {
-      yield* task.takeOver;
-      yield* refuse(task);
-      yield* task.startCommits(scope);
-      yield* actor.run;
-      task.declareIdle();
-      yield* actor.drain;
-      yield* refuse(task);
-    });
-    yield* Effect.forEach(parts, build, { concurrency: "unbounded", discard: true });
-
-    const sequences = parts.map(({ bounds }) => bounds.last);
-    const lastPartial = Math.max(...parts.map(({ task }) => task.marker.sequence));
-    if (merge === undefined) {
-      phase = "done";
-      report();
-      const marks = parts.flatMap(({ task }) => task.marker.watermark ?? []);
-      const watermark = marks.length === 0 ? undefined : Math.max(...marks);
-      return { sequences, watermark, events: sumOf(parts), resultsSequence: lastPartial };
-    }
-    phase = "merging";
-    report();
-    yield* merge.reached(lastPartial);
+  /** D2. */
+  readonly #mergeAll = Effect.fnUntraced(function* (this: VersionBuild, merge: MergeOwner) {
+    this.#enter("merging");
+    yield* merge.reached(Math.max(...this.#parts.map(({ task }) => task.marker.sequence)));
     yield* merge.drain;
-    yield* refuse(merge.task);
-    phase = "done";
-    report();
-    const { sequence, watermark } = merge.task.marker;
-    return { sequences, watermark, events: sumOf(parts), resultsSequence: sequence };
-  },
-  // The tasks' fibers end with the build, however it ends.
-  (build) =>
-    Effect.acquireUseRelease(
-      Scope.make(),
-      (scope) => Scope.provide(build, scope),
-      (scope) => Scope.close(scope, Exit.void),
-    ),
-);
+    yield* this.#refuse(merge.task);
+  });
 
-const sumOf = (parts: readonly Part[]): number =>
-  parts.reduce((sum, { task }) => sum + eventsOf(task), 0);
+  #refuse({ committer, life }: Failing): Effect.Effect<void, ReplayFailed> {
+    const { state, reason } = life;
+    if (state !== "fenced" && state !== "quarantined") return Effect.void;
+    const { plan, version } = this.#options;
+    const message = `task ${committer.subject} is ${state}: ${reason}`;
+    return Effect.fail(new ReplayFailed({ projection: plan.definition.name, version, message }));
+  }
+
+  #built(merge: MergeOwner | undefined): BuiltVersion {
+    const markers =
+      merge === undefined ? this.#parts.map(({ task }) => task.marker) : [merge.task.marker];
+    const watermarks = markers.flatMap(({ watermark }) => watermark ?? []);
+    return {
+      sequences: this.#parts.map(({ bounds }) => bounds.last),
+      watermark: watermarks.length === 0 ? undefined : Math.max(...watermarks),
+      events: this.#events,
+      resultsSequence: Math.max(...markers.map(({ sequence }) => sequence)),
+    };
+  }
+
+  get #events(): number {
+    return this.#parts.reduce((sum, { task }) => sum + task.core.progress().books.events, 0);
+  }
+
+  #applied(records: readonly LogRecord[]): void {
+    this.#records += records.length;
+    for (const { data } of records) this.#bytes += data.byteLength;
+    this.#enter(this.#phase);
+  }
+
+  #enter(phase: BuildProgress["phase"]): void {
+    this.#phase = phase;
+    this.#options.onProgress({
+      phase,
+      records: this.#records,
+      recordsTotal: this.#parts.reduce(
+        (sum, { bounds }) => sum + bounds.last + 1 - bounds.first,
+        0,
+      ),
+      bytes: this.#bytes,
+      events: this.#events,
+    });
+  }
+}
+
+/** The tasks' fibers end with the build, however it ends. */
+export const buildVersion = (options: BuildOptions): Effect.Effect<BuiltVersion, ReplayFailed> =>
+  Effect.acquireUseRelease(
+    Scope.make(),
+    (scope) => Scope.provide(new VersionBuild(options).run, scope),
+    (scope) => Scope.close(scope, Exit.void),
+  );

@@ -1,5 +1,5 @@
 /** What else may go wrong around a partition's tasks, one thing a test. */
-import { Effect } from "effect";
+import { Effect, Metric } from "effect";
 import { expect, test } from "vitest";
 import { SnapshotStore } from "../ports/snapshot-store.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
@@ -246,6 +246,26 @@ test("records that were deleted unread stop the partition, not the worker", () =
       expect(reasonOf(owner)).toContain("was to continue at sequence 6 but has 8");
       expect(committed(log)).toBe(5);
     }),
+  ));
+
+test("a gap that opens under a running reader stops it at once (P1)", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const owner = yield* ownerOf(PLAN);
+      yield* owner.runOnly([specOf(PLAN), specOf(OTHER)]);
+      fill(log, 1, 50);
+      yield* until(() => owner.position >= 4, 0);
+      log.events("sales", 0).deleteBelow(40, () => true);
+      yield* until(() => stateOf(owner) === "quarantined");
+      expect(stateOf(owner, OTHER)).toBe("quarantined");
+      expect(reasonOf(owner)).toContain("records were deleted before they were read");
+      expect(owner.position).toBeLessThan(40);
+      expect(committed(log)).toBeLessThan(40);
+      const gaps = (yield* Metric.snapshot).find(({ id }) => id === "tidemark_log_gaps_total");
+      expect(gaps?.state).toMatchObject({ count: 1 });
+    }),
+    { limits: { recordsMax: 2, bytesMax: 1 << 20 } },
   ));
 
 test("a new projection starts at the first retained record", () =>

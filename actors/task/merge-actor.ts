@@ -170,10 +170,9 @@ export class MergeActor {
 
   /** G1. */
   #take(due: "now" | "regularly"): Effect.Effect<void> {
-    if (!this.#atBoundary) return Effect.void;
     return this.#keeper.take(due, () => ({
       name: this.#name,
-      members: [this.task],
+      members: this.#atBoundary ? [this.task] : [],
       inputSequence: this.task.position,
       shared: () => NOTHING,
     }));

@@ -279,8 +279,10 @@ export class TaskActor<Input> {
   }
 
   readonly #commit: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
-    const before = this.marker;
     const startedAt = yield* Clock.currentTimeMillis;
+    // The yield may have let another input in.
+    if (!this.#wantsCommit()) return;
+    const before = this.marker;
     const draft = this.#core.take();
     const progress = this.#progress();
     const digest = this.#core.digest();
