@@ -1,0 +1,108 @@
+/** What a projection published, decoded for people: rows with a name for each field. */
+import type { Books, Update } from "../../proto/gen/tidemark/v1/commit.ts";
+import { DeadLetter_Reason } from "../../proto/gen/tidemark/v1/dead_letter.ts";
+import type { DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
+import type { Value } from "../../proto/gen/tidemark/v1/result.ts";
+import { kindName } from "../../proto/result-json.ts";
+import type { Account, Scalar } from "./case.ts";
+import { showTime } from "./time.ts";
+
+/** In the order in which they are shown; values of aggregates as "values.<name>". */
+export type Row = ReadonlyMap<string, Scalar>;
+
+export const ACCOUNTS = [
+  "events",
+  "counted",
+  "late",
+  "duplicate",
+  "conflict",
+  "future",
+  "invalid",
+  "filtered",
+  "poison",
+] as const satisfies readonly Account[];
+
+const REASONS: Readonly<Record<number, string>> = {
+  [DeadLetter_Reason.REASON_LATE]: "late",
+  [DeadLetter_Reason.REASON_FUTURE]: "future",
+  [DeadLetter_Reason.REASON_INVALID]: "invalid",
+  [DeadLetter_Reason.REASON_POISON]: "poison",
+};
+
+const scalarOf = (value: Value | undefined): Scalar => {
+  const kind = value?.kind;
+  switch (kind?.$case) {
+    case "intValue": {
+      const number = Number(kind.value);
+      return Number.isSafeInteger(number) ? number : BigInt(kind.value);
+    }
+    case "doubleValue":
+    case "stringValue":
+      return kind.value;
+    case "bytesValue":
+      return kind.value.toString("base64");
+    default:
+      return null;
+  }
+};
+
+export const updateRow = (update: Update, columns: readonly string[]): Row =>
+  new Map<string, Scalar>([
+    ["key", update.key],
+    ["start", update.windowStart],
+    ["end", update.windowEnd],
+    ["kind", kindName(update.kind)],
+    ["revision", update.revision],
+    ...columns.map((name, i) => [`values.${name}`, scalarOf(update.values[i])] as const),
+    ["watermark", update.watermark],
+    ["partition", update.partition],
+  ]);
+
+export const letterRow = (letter: DeadLetter): Row =>
+  new Map<string, Scalar>([
+    ["reason", REASONS[letter.reason] ?? "unspecified"],
+    ["id", letter.eventId],
+    ["type", letter.eventType],
+    ["key", letter.eventKey],
+    ["time", letter.eventTime],
+    ...(letter.window === undefined
+      ? []
+      : ([
+          ["start", letter.window.start],
+          ["end", letter.window.end],
+          ["lateness", letter.lateness],
+        ] as const)),
+    ...(letter.watermark === undefined ? [] : ([["watermark", letter.watermark]] as const)),
+    ["partition", letter.position?.partition ?? 0],
+    ["error", letter.error],
+  ]);
+
+export const booksRow = (books: Books): Row =>
+  new Map(ACCOUNTS.map((account) => [account, books[account]]));
+
+const showScalar = (value: Scalar): string => {
+  if (typeof value !== "string") return Object.is(value, -0) ? "-0" : String(value);
+  return /^[\w.:-]+$/.test(value) ? value : JSON.stringify(value);
+};
+
+/** Names that need none: their values speak for themselves. */
+const NAMELESS = new Set(["key", "kind", "reason"]);
+const TIMES = new Set(["watermark", "time"]);
+
+/** `k [0, 3000) final revision=1 sales=3`: the given fields of a row, or those that it has. */
+export const showRow = (row: Row, only: (field: string) => boolean = () => true): string => {
+  const parts: string[] = [];
+  for (const [field, value] of row) {
+    if (!only(field) || field === "end") continue;
+    if (field === "start") {
+      const end = only("end") ? row.get("end") : undefined;
+      const start = showTime(value as number);
+      parts.push(typeof end === "number" ? `[${start}, ${showTime(end)})` : `[${start}`);
+      continue;
+    }
+    const text =
+      TIMES.has(field) && typeof value === "number" ? showTime(value) : showScalar(value);
+    parts.push(NAMELESS.has(field) ? text : `${field.replace(/^values\./, "")}=${text}`);
+  }
+  return parts.join(" ");
+};

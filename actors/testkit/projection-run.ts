@@ -1,0 +1,184 @@
+/**
+ * A projection at work on all partitions of its topic, in memory: the engine's own intake, cores and
+ * merging core, fed with record batches; what they publish is decoded and kept.
+ *
+ * R1. Every commit is handed to the merging core at once, in the order in which it was made.
+ * R2. A restart goes on from snapshots in fresh objects, whose digests are those of the old ones.
+ * R3. After every record batch the books balance, and hold as many events as were read.
+ */
+import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
+import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
+import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
+import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { Intake } from "../intake/intake.ts";
+import { emptyBooks, imbalance } from "../task/books-keeper.ts";
+import { MergeCore } from "../task/merge-core.ts";
+import { ProjectionCore } from "../task/projection-core.ts";
+import type { TaskCore } from "../task/task-core.ts";
+import { encodeEntry, encodeTick, isPulse } from "./case-log.ts";
+import type { LogBatch } from "./case-log.ts";
+import { ACCOUNTS, letterRow, updateRow } from "./output.ts";
+import type { Row } from "./output.ts";
+
+const VERSION = 1;
+
+interface Lane {
+  intake: Intake;
+  core: ProjectionCore;
+  sequence: number;
+  events: number;
+  pulses: number;
+}
+
+export class ProjectionRun {
+  readonly updates: Row[] = [];
+  readonly deadLetters: Row[] = [];
+  /** What a merging task could not place: part of `deadLetters`. */
+  orphans = 0;
+  /** Windows, as `key@start`, of which some partition held something in time. */
+  readonly inTime = new Set<string>();
+  /** What must never be, and was. */
+  readonly breaches: string[] = [];
+  readonly #plan: ProjectionPlan;
+  readonly #columns: readonly string[];
+  readonly #lanes: Lane[];
+  #merge: MergeCore | undefined;
+  #commits = 0;
+
+  constructor(plan: ProjectionPlan) {
+    this.#plan = plan;
+    this.#columns = plan.aggregates.map((aggregate) => aggregate.name);
+    this.#lanes = Array.from({ length: plan.topic.definition.partitions }, (_, partition) => ({
+      intake: this.#makeIntake(),
+      core: this.#makeCore(partition),
+      sequence: 0,
+      events: 0,
+      pulses: 0,
+    }));
+    if (!plan.merged) return;
+    this.#merge = new MergeCore(plan, VERSION);
+    // A partition that never held an event says so: it holds nobody back.
+    this.#lanes.forEach((_, partition) => this.#commit(partition));
+  }
+
+  #makeIntake(): Intake {
+    return new Intake(this.#plan.topic, this.#plan.columns);
+  }
+
+  #makeCore(partition: number): ProjectionCore {
+    return new ProjectionCore(this.#plan, VERSION, partition);
+  }
+
+  read(batch: LogBatch): void {
+    const lane = this.#lanes[batch.partition]!;
+    lane.events += batch.events.length;
+    lane.pulses += batch.events.filter(isPulse).length;
+    this.#apply(batch.partition, encodeEntry(batch));
+  }
+
+  tick(partition: number, time: number): void {
+    this.#apply(partition, encodeTick(time));
+  }
+
+  #apply(partition: number, bytes: Uint8Array): void {
+    const lane = this.#lanes[partition]!;
+    lane.core.apply(lane.intake.read(++lane.sequence, bytes));
+    const { books } = lane.core.progress();
+    const off = imbalance(books);
+    if (off !== 0) this.breaches.push(`the books of partition ${partition} are off by ${off}`);
+    if (books.events !== lane.events) {
+      this.breaches.push(
+        `the books of partition ${partition} hold ${books.events} of ${lane.events} events`,
+      );
+    }
+    this.#commit(partition);
+  }
+
+  /** What the task of a partition has published since it last was asked. */
+  #commit(partition: number): void {
+    const { core } = this.#lanes[partition]!;
+    const commit = this.#take(core, partition);
+    this.deadLetters.push(...commit.deadLetters.map(letterRow));
+    if (this.#merge === undefined) {
+      this.updates.push(...commit.updates.map((update) => updateRow(update, this.#columns)));
+      return;
+    }
+    for (const partial of commit.partials) {
+      if (partial.kind === Kind.KIND_CORRECTION) continue;
+      this.inTime.add(`${partial.key}@${partial.windowStart}`);
+    }
+    this.#merge.apply({ sequence: ++this.#commits, commit });
+    const merged = this.#take(this.#merge, 0);
+    this.updates.push(...merged.updates.map((update) => updateRow(update, this.#columns)));
+    this.deadLetters.push(...merged.deadLetters.map(letterRow));
+    this.orphans += merged.deadLetters.length;
+  }
+
+  #take(core: TaskCore<never>, partition: number): Commit {
+    const { watermark, idle, ingestTime } = core.progress();
+    const marker = Commit.encode({
+      ...Commit.decode(new Uint8Array(0)),
+      partition,
+      partIndex: 0,
+      partCount: 1,
+      watermark,
+      idle: idle || watermark === undefined,
+      ingestTime,
+    }).finish();
+    return Commit.decode(Buffer.concat([...core.take().fragments, marker]));
+  }
+
+  restart(): void {
+    this.#lanes.forEach((lane, partition) => {
+      const intake = lane.intake.snapshot();
+      lane.intake = this.#makeIntake();
+      lane.intake.restore(intake);
+      const what = `the task of partition ${partition}`;
+      lane.core = this.#restored(lane.core, this.#makeCore(partition), what);
+    });
+    if (this.#merge === undefined) return;
+    const fresh = new MergeCore(this.#plan, VERSION);
+    this.#merge = this.#restored(this.#merge, fresh, "the merging task");
+  }
+
+  #restored<Core extends TaskCore<never>>(old: Core, fresh: Core, what: string): Core {
+    const before = Buffer.from(old.digest()).toString("hex");
+    fresh.restore(old.snapshot());
+    const after = Buffer.from(fresh.digest()).toString("hex");
+    if (before !== after) {
+      this.breaches.push(
+        `${what} has another state after a restart: digest ${after}, not ${before}`,
+      );
+    }
+    return fresh;
+  }
+
+  /** Of one partition. */
+  partitionWatermark(partition: number): number | undefined {
+    return this.#lanes[partition]!.core.progress().watermark;
+  }
+
+  /** Up to which the projection's results are complete: of its slowest partition that is not idle. */
+  get watermark(): number | undefined {
+    if (this.#merge !== undefined) return this.#merge.progress().watermark;
+    const held = this.#lanes.map(({ core }) => core.progress());
+    const counting = held.filter(({ idle, watermark }) => !idle && watermark !== undefined);
+    const watermarks = held.flatMap(({ watermark }) => watermark ?? []);
+    if (watermarks.length === 0) return undefined;
+    return counting.length === 0
+      ? Math.max(...watermarks)
+      : Math.min(...counting.map(({ watermark }) => watermark!));
+  }
+
+  /** Of all partitions together; without the pulses, which no one but the test kit sent. */
+  get books(): Books {
+    const total = emptyBooks();
+    for (const { core, pulses } of this.#lanes) {
+      const { books } = core.progress();
+      for (const account of ACCOUNTS) total[account] += books[account];
+      total.events -= pulses;
+      total.filtered -= pulses;
+    }
+    return total;
+  }
+}
