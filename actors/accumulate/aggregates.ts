@@ -6,10 +6,13 @@ import { Extreme } from "./extreme.ts";
 import { Mean } from "./mean.ts";
 import { Sum } from "./sum.ts";
 import { DoubleSums, ExactSums } from "./sums.ts";
+import { DoubleSpread, ExactSpread } from "./spread.ts";
+import { Variance } from "./variance.ts";
 
 export const makeAccumulator = (aggregate: AggregatePlan): Accumulator => {
   const integer = aggregate.inputType === "integer";
-  switch (aggregate.definition.fn) {
+  const { definition } = aggregate;
+  switch (definition.fn) {
     case "count":
       return new Count();
     case "sum":
@@ -18,6 +21,9 @@ export const makeAccumulator = (aggregate: AggregatePlan): Accumulator => {
       return new Mean(integer ? new ExactSums() : new DoubleSums());
     case "min":
     case "max":
-      return new Extreme(aggregate.definition.fn, integer);
+      return new Extreme(definition.fn, integer);
+    case "variance":
+    case "stddev":
+      return new Variance(integer ? new ExactSpread() : new DoubleSpread(), definition);
   }
 };

@@ -93,15 +93,15 @@ export class ExactSums implements Sums {
   toNumber(slot: number): number {
     const high = this.#highs[slot]!;
     if (high === 0 || high === -1) return high * TWO_52 + this.#lows[slot]!;
-    return Number(this.#toBigInt(slot));
+    return Number(this.toBigInt(slot));
   }
 
   toInteger(slot: number): bigint | undefined {
-    const exact = this.#toBigInt(slot);
+    const exact = this.toBigInt(slot);
     return exact <= INT64_MAX && exact >= INT64_MIN ? exact : undefined;
   }
 
-  #toBigInt(slot: number): bigint {
+  toBigInt(slot: number): bigint {
     return BigInt(this.#highs[slot]!) * BigInt(TWO_52) + BigInt(this.#lows[slot]!);
   }
 }

@@ -14,6 +14,8 @@ export interface Vector {
   bytes: Uint8Array;
   starts: Int32Array;
   ends: Int32Array;
+  /** Event times; only for the aggregates that go by them. */
+  times: Float64Array | undefined;
 }
 
 const NO_BYTES = new Uint8Array(0);
@@ -28,6 +30,7 @@ export const emptyVector = (type: ExpressionType): Vector => ({
   bytes: NO_BYTES,
   starts: NO_OFFSETS,
   ends: NO_OFFSETS,
+  times: undefined,
 });
 
 /** Makes room for `rows` computed numbers or booleans. */

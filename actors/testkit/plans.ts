@@ -59,6 +59,13 @@ export const AGGREGATES: Readonly<Record<string, AggregateDefinition>> = {
   meanWeight: { fn: "mean", of: { field: "weight" } },
 };
 
+const inputTypeOf = (aggregate: AggregateDefinition): AggregatePlan["inputType"] => {
+  if (aggregate.fn === "count") return undefined;
+  const { of } = aggregate;
+  const column = "field" in of ? COLUMNS.find(({ path }) => path === of.field) : undefined;
+  return column?.type ?? "integer";
+};
+
 export const salesPlan = (
   changes: Partial<ProjectionDefinition> = {},
   topic: TopicPlan = topicPlan(),
@@ -81,12 +88,7 @@ export const salesPlan = (
     ([name, aggregate]) => ({
       name,
       definition: aggregate,
-      inputType:
-        aggregate.fn === "count"
-          ? undefined
-          : "field" in aggregate.of && aggregate.of.field === "weight"
-            ? "double"
-            : "integer",
+      inputType: inputTypeOf(aggregate),
     }),
   );
   return {

@@ -28,3 +28,27 @@ export const max = (of: NumberExpression): AggregateDefinition => ({
   fn: "max",
   of: toExpression(of),
 });
+
+interface SpreadOptions {
+  /** The values are all that there is: divides by n. By default they are a sample: by n - 1. */
+  readonly population?: boolean;
+}
+
+/** A double, never negative. Null if there is no value, and of a sample of one. */
+export const variance = (
+  of: NumberExpression,
+  options: SpreadOptions = {},
+): AggregateDefinition => ({
+  fn: "variance",
+  of: toExpression(of),
+  population: false,
+  ...options,
+});
+
+/** The standard deviation: the square root of the variance, and null where that is. */
+export const stddev = (of: NumberExpression, options: SpreadOptions = {}): AggregateDefinition => ({
+  fn: "stddev",
+  of: toExpression(of),
+  population: false,
+  ...options,
+});

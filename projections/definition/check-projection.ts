@@ -2,21 +2,11 @@
  * Checks a projection that came as data and fills its defaults, noting every mistake with its path.
  * With a topic's plan it also resolves types and fields.
  */
+import { checkAggregate, type CheckedAggregate } from "./check-aggregate.ts";
 import { checkName } from "./check-topic.ts";
-import {
-  article,
-  checkExpression,
-  isNumeric,
-  printExpression,
-  type Scope,
-} from "./check-expression.ts";
+import { article, checkExpression, printExpression, type Scope } from "./check-expression.ts";
 import { checkWindow } from "./check-window.ts";
-import type {
-  AggregateDefinition,
-  EmitDefinition,
-  ProjectionDefinition,
-  SubjectsDefinition,
-} from "./definition.ts";
+import type { EmitDefinition, ProjectionDefinition, SubjectsDefinition } from "./definition.ts";
 import type { ExpressionType } from "./expression.ts";
 import { suggestion } from "./did-you-mean.ts";
 import type { FieldColumn, TopicPlan } from "./plan.ts";
@@ -47,7 +37,6 @@ const KEYS = [
   "subjects",
 ] as const satisfies readonly (keyof ProjectionDefinition)[];
 
-const FUNCTIONS = ["count", "sum", "min", "max", "mean"] as const;
 const AGGREGATE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
 const AGGREGATE_NAME_RULE = "a letter or _, then letters, digits or _, 63 at most";
 
@@ -152,12 +141,6 @@ const checkKey = (value: unknown, mistakes: Mistakes, scope: Scope | undefined) 
   return key?.expression;
 };
 
-interface CheckedAggregate {
-  readonly name: string;
-  readonly definition: AggregateDefinition;
-  readonly inputType: ExpressionType | undefined;
-}
-
 const checkAggregates = (
   value: unknown,
   mistakes: Mistakes,
@@ -176,36 +159,6 @@ const checkAggregates = (
     }
     return checkAggregate(name, given[name], path, mistakes, scope) ?? [];
   });
-};
-
-const checkAggregate = (
-  name: string,
-  value: unknown,
-  path: string,
-  mistakes: Mistakes,
-  scope: Scope | undefined,
-): CheckedAggregate | undefined => {
-  const given = mistakes.object(value, path, ["fn", "of"]);
-  const fn = given && mistakes.oneOf(given["fn"], at(path, "fn"), FUNCTIONS);
-  if (given === undefined || fn === undefined) return undefined;
-  if (fn === "count") {
-    if (given["of"] !== undefined) {
-      mistakes.add(at(path, "of"), "count takes no expression: it counts events, not values");
-    }
-    return { name, definition: { fn }, inputType: undefined };
-  }
-  if (given["of"] === undefined) {
-    return mistakes.add(at(path, "of"), `is missing: ${fn} of what? For example ${fn}(field("x"))`);
-  }
-  const of = checkExpression(given["of"], at(path, "of"), mistakes, scope);
-  if (of === undefined) return undefined;
-  if (of.type !== undefined && !isNumeric(of.type)) {
-    mistakes.add(
-      at(path, "of"),
-      `${fn} takes a number, but ${printExpression(of.expression)} is ${article(of.type)}`,
-    );
-  }
-  return { name, definition: { fn, of: of.expression }, inputType: of.type };
 };
 
 const checkEmit = (value: unknown, mistakes: Mistakes): EmitDefinition | undefined => {

@@ -41,7 +41,13 @@ export type WindowDefinition =
 
 export type AggregateDefinition =
   | { readonly fn: "count" }
-  | { readonly fn: "sum" | "min" | "max" | "mean"; readonly of: Expression };
+  | { readonly fn: "sum" | "min" | "max" | "mean"; readonly of: Expression }
+  | {
+      readonly fn: "variance" | "stddev";
+      readonly of: Expression;
+      /** Of all that there is, divided by n; otherwise of a sample, by n - 1. */
+      readonly population: boolean;
+    };
 
 /**
  * Which updates of an open window are published besides the final one. `early` by ingest time

@@ -278,8 +278,9 @@ describe("mistakes", () => {
     expect(mistakes({ aggregates: { "mean delay": { fn: "maen" } } })).toEqual([
       'aggregates["mean delay"]: the name must be a letter or _, then letters, digits or _, 63 at ' +
         'most, not "mean delay"',
-      'aggregates["mean delay"].fn: must be one of "count", "sum", "min", "max", "mean", not ' +
-        '"maen"; did you mean "mean"?',
+      expect.stringMatching(
+        /^aggregates\["mean delay"\]\.fn: must be one of "count", .*, not "maen"; did you mean "mean"\?$/,
+      ),
     ]);
     expect(
       mistakes({ aggregates: { x: { fn: "sum" }, y: { fn: "count", of: field("cents") } } }),

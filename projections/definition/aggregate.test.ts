@@ -1,0 +1,96 @@
+/** Aggregates of the language: makers give checked data, and mistakes are told with their paths. */
+import { describe, expect, expectTypeOf, it } from "vitest";
+import type { DefinitionError } from "../errors.ts";
+import { stddev, sum, variance } from "./aggregate.ts";
+import type { AggregateDefinition } from "./definition.ts";
+import { checkProjection } from "./check-projection.ts";
+import { field } from "./field-expression.ts";
+import { planProjection, planTopic } from "./plan-projection.ts";
+import { Mistakes } from "./reading.ts";
+
+const X = { field: "x" };
+const FIELDS = ["int64", "double", "string", "bool"] as const;
+const TYPE = {
+  name: "t.T",
+  fields: FIELDS.map((scalar, index) => ({
+    number: index + 1,
+    name: scalar === "int64" ? "x" : scalar,
+    scalar,
+    repeated: false,
+    optional: true,
+  })),
+};
+const TOPIC = planTopic({ name: "t", schemas: ["t.proto"], types: ["t.T"] } as never, {
+  typeNames: ["t.T"],
+  eventType: () => TYPE,
+});
+
+const data = (aggregate: unknown) => ({
+  name: "p",
+  topic: "t",
+  window: { kind: "tumbling", sizeMs: 10 },
+  aggregates: { a: aggregate },
+});
+
+const checked = (aggregate: unknown): AggregateDefinition =>
+  checkProjection(data(aggregate), new Mistakes(), undefined)!.definition.aggregates["a"]!;
+
+const mistakesOf = (aggregate: unknown): readonly string[] => {
+  try {
+    planProjection(data(aggregate) as never, TOPIC);
+    return [];
+  } catch (error) {
+    return (error as DefinitionError).mistakes.map(({ path, message }) => `${path}: ${message}`);
+  }
+};
+
+/** A maker's data equals what JSON without defaults gives, and plans. */
+const MADE: readonly (readonly [made: AggregateDefinition, json: unknown])[] = [
+  [sum(field("x")), { fn: "sum", of: X }],
+  [variance(field("x")), { fn: "variance", of: X }],
+  [stddev(field("x")), { fn: "stddev", of: X, population: false }],
+  [variance(field("x"), { population: true }), { fn: "variance", of: X, population: true }],
+];
+
+describe("the makers", () => {
+  it.each(MADE)("%o is %o", (made, json) => {
+    expect(checked(made)).toEqual(made);
+    expect(checked(json)).toEqual(made);
+    expect(JSON.parse(JSON.stringify(made))).toEqual(made);
+    expect(mistakesOf(made)).toEqual([]);
+  });
+
+  it("know their types", () => {
+    expectTypeOf(variance).parameter(0).toExtend<Parameters<typeof sum>[0]>();
+  });
+});
+
+describe("a mistake", () => {
+  it.each([
+    [
+      { fn: "variants", of: X },
+      /^aggregates\.a\.fn: must be one of .*; did you mean "variance"\?$/,
+    ],
+    [
+      { fn: "variance" },
+      'aggregates.a.of: is missing: variance of what? For example variance(field("x"))',
+    ],
+    [
+      { fn: "stddev", of: { field: "string" } },
+      "aggregates.a.of: stddev takes a number, but string is a string",
+    ],
+    [
+      { fn: "stddev", of: X, population: "yes" },
+      'aggregates.a.population: must be true or false, not "yes"',
+    ],
+    [
+      { fn: "sum", of: X, population: true },
+      'aggregates.a.population: unknown key. The keys here are "fn", "of"',
+    ],
+  ])("%o is told", (aggregate, expected) => {
+    const [mistake, ...others] = mistakesOf(aggregate);
+    expect(others).toEqual([]);
+    if (typeof expected === "string") expect(mistake).toBe(expected);
+    else expect(mistake).toMatch(expected);
+  });
+});

@@ -1,0 +1,93 @@
+/**
+ * Checks one aggregate that came as data and fills its defaults. `FORMS` is the one place to add an
+ * aggregate to the language; what a form does not name is an unknown key.
+ */
+import {
+  article,
+  checkExpression,
+  isNumeric,
+  printExpression,
+  type Scope,
+} from "./check-expression.ts";
+import type { AggregateDefinition } from "./definition.ts";
+import type { ExpressionType } from "./expression.ts";
+import { at, type Mistakes } from "./reading.ts";
+
+type FunctionName = AggregateDefinition["fn"];
+
+interface Form {
+  /** `scalar`: a number or a string. */
+  readonly takes: "nothing" | "number" | "scalar";
+  readonly example: string;
+  /** Of its options, and what reads them: the value with its default; mistakes are noted. */
+  readonly options: Readonly<Record<string, OptionReader>>;
+}
+
+type OptionReader = (value: unknown, path: string, mistakes: Mistakes) => unknown;
+
+const flag: OptionReader = (value, path, mistakes) => mistakes.boolean(value ?? false, path);
+
+const ofNumber = (
+  fn: FunctionName,
+  options: Form["options"] = {},
+  example = `${fn}(field("x"))`,
+): Form => ({ takes: "number", example, options });
+
+const FORMS: Readonly<Record<FunctionName, Form>> = {
+  count: { takes: "nothing", example: "count()", options: {} },
+  sum: ofNumber("sum"),
+  min: ofNumber("min"),
+  max: ofNumber("max"),
+  mean: ofNumber("mean"),
+  variance: ofNumber("variance", { population: flag }),
+  stddev: ofNumber("stddev", { population: flag }),
+};
+
+const FUNCTIONS = Object.keys(FORMS) as FunctionName[];
+
+export interface CheckedAggregate {
+  readonly name: string;
+  readonly definition: AggregateDefinition;
+  readonly inputType: ExpressionType | undefined;
+}
+
+export const checkAggregate = (
+  name: string,
+  value: unknown,
+  path: string,
+  mistakes: Mistakes,
+  scope: Scope | undefined,
+): CheckedAggregate | undefined => {
+  const named = mistakes.record(value, path);
+  const fn = named && mistakes.oneOf(named["fn"], at(path, "fn"), FUNCTIONS);
+  if (named === undefined || fn === undefined) return undefined;
+  const form = FORMS[fn];
+  const given = mistakes.object(named, path, ["fn", "of", ...Object.keys(form.options)])!;
+  const options = Object.fromEntries(
+    Object.entries(form.options).map(([key, read]) => [
+      key,
+      read(given[key], at(path, key), mistakes),
+    ]),
+  );
+  if (form.takes === "nothing") {
+    if (given["of"] !== undefined) {
+      mistakes.add(at(path, "of"), `${fn} takes no expression: it counts events, not values`);
+    }
+    return { name, definition: { fn, ...options } as AggregateDefinition, inputType: undefined };
+  }
+  if (given["of"] === undefined) {
+    return mistakes.add(at(path, "of"), `is missing: ${fn} of what? For example ${form.example}`);
+  }
+  const of = checkExpression(given["of"], at(path, "of"), mistakes, scope);
+  if (of === undefined) return undefined;
+  const { type } = of;
+  if (type !== undefined && !isNumeric(type) && !(form.takes === "scalar" && type === "string")) {
+    const wanted = form.takes === "scalar" ? "a number or a string" : "a number";
+    mistakes.add(
+      at(path, "of"),
+      `${fn} takes ${wanted}, but ${printExpression(of.expression)} is ${article(type)}`,
+    );
+  }
+  const definition = { fn, of: of.expression, ...options } as AggregateDefinition;
+  return { name, definition, inputType: type };
+};
