@@ -180,3 +180,27 @@ test("no commit stands between the parts of a partial commit (G1)", async () => 
     }),
   );
 });
+
+test("partials below retain_from are not needed to rebuild open windows without a snapshot", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const store = yield* SnapshotStore;
+      const whole = yield* Effect.promise(() => undisturbed);
+      for (let at = 0; at < COMMITS.length; at += 5) {
+        fill(log, at, at + 5);
+        const owner = yield* mergeOwner;
+        yield* owner.start;
+        yield* until(() => done(log)() && owner.task.life.state !== "restoring");
+        yield* owner.drain;
+        yield* store.remove(commitSubject(MERGE));
+        const { retainFrom } = publishedBy(log, MERGE).commits.at(-1)!;
+        for (const partition of [0, 1, 2]) {
+          const subject = commitSubject({ ...MERGE, kind: "partial", partition });
+          const last = log.results.lastOf(subject)?.sequence ?? 0;
+          log.results.deleteBelow(Math.min(retainFrom, last), (other) => other === subject);
+        }
+      }
+      expect(publishedBy(log, MERGE).updates).toEqual(whole.updates);
+    }),
+  ));

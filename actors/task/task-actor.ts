@@ -213,7 +213,9 @@ export class TaskActor<Input> {
       const failed = life.state === "fenced" || life.state === "quarantined";
       const why = life.reason === undefined ? "" : `: ${life.reason}`;
       const line = `task ${this.committer.subject} is ${life.state}${why}`;
-      yield* (failed ? Effect.logError(line) : Effect.logInfo(line)).pipe(
+      const settled = life.state === "live" || life.state === "stopped";
+      const log = failed ? Effect.logError : settled ? Effect.logInfo : Effect.logDebug;
+      yield* log(line).pipe(
         Effect.annotateLogs({ task: this.committer.subject, state: life.state }),
       );
       yield* this.#metrics.state(life.state);
