@@ -1,5 +1,5 @@
 /** The public face of Tidemark: what `import ... from "tidemark"` gives. See docs/DEFINITIONS.md. */
-export { count, max, mean, min, stddev, sum, variance } from "./definition/aggregate.ts";
+export { count, first, last, max, mean, min, stddev, sum, variance } from "./definition/aggregate.ts";
 export type {
   AggregateDefinition,
   EmitDefinition,

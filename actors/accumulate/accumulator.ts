@@ -17,6 +17,8 @@ export interface Accumulator {
   grow(capacity: number): void;
   /** Empties a slot. */
   clear(slot: number): void;
+  /** Lets go of what a freed slot holds outside columns. It is cleared before it is used again. */
+  release?(slot: number): void;
   /** Adds row rows[i] of the input to slot slots[i], for i in [0, count). */
   accumulate(slots: Int32Array, rows: Int32Array, count: number, input: Vector | undefined): void;
   write(slot: number, out: ByteWriter): void;
@@ -34,6 +36,7 @@ export const growFloats = (column: Float64Array, capacity: number): Float64Array
 
 const INT_VALUE = 0x08;
 const DOUBLE_VALUE = 0x11;
+const STRING_VALUE = 0x1a;
 
 export const writeIntValue = (out: ByteWriter, value: number): void => {
   out.varint(INT_VALUE);
@@ -48,4 +51,8 @@ export const writeBigIntValue = (out: ByteWriter, value: bigint): void => {
 export const writeDoubleValue = (out: ByteWriter, value: number): void => {
   out.varint(DOUBLE_VALUE);
   out.double(value);
+};
+
+export const writeStringValue = (out: ByteWriter, utf8: Uint8Array): void => {
+  out.bytesField(STRING_VALUE, utf8);
 };

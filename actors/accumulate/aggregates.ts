@@ -2,6 +2,7 @@
 import type { AggregatePlan } from "../../projections/definition/plan.ts";
 import type { Accumulator } from "./accumulator.ts";
 import { Count } from "./count.ts";
+import { Edge } from "./edge.ts";
 import { Extreme } from "./extreme.ts";
 import { Mean } from "./mean.ts";
 import { Sum } from "./sum.ts";
@@ -22,6 +23,9 @@ export const makeAccumulator = (aggregate: AggregatePlan): Accumulator => {
     case "min":
     case "max":
       return new Extreme(definition.fn, integer);
+    case "first":
+    case "last":
+      return new Edge(definition.fn, aggregate.inputType!);
     case "variance":
     case "stddev":
       return new Variance(integer ? new ExactSpread() : new DoubleSpread(), definition);

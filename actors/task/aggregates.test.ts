@@ -13,6 +13,7 @@ const RUNS = Number(process.env["TIDEMARK_PROPERTY_RUNS"] ?? 25);
 
 const CENTS = { field: "cents" };
 const WEIGHT = { field: "weight" };
+const STORE = { field: "store" };
 
 const AGGREGATES: Readonly<Record<string, AggregateDefinition>> = {
   n: { fn: "count" },
@@ -20,6 +21,10 @@ const AGGREGATES: Readonly<Record<string, AggregateDefinition>> = {
   weightVariance: { fn: "variance", of: WEIGHT, population: true },
   centsStddev: { fn: "stddev", of: CENTS, population: true },
   weightStddev: { fn: "stddev", of: WEIGHT, population: false },
+  firstCents: { fn: "first", of: CENTS },
+  lastWeight: { fn: "last", of: WEIGHT },
+  firstStore: { fn: "first", of: STORE },
+  lastStore: { fn: "last", of: STORE },
 };
 
 const PARTITIONS = 3;

@@ -14,6 +14,7 @@
 import { DeadLetter_Reason } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { compileInput } from "../expression/aggregate-input.ts";
 import { compileExpression } from "../expression/evaluator.ts";
 import type { Evaluator } from "../expression/evaluator.ts";
 import type { Vector } from "../expression/vector.ts";
@@ -60,9 +61,7 @@ export class ProjectionCore implements TaskCore<EventBatch> {
     this.#partition = partition;
     this.#where = plan.where === undefined ? undefined : compileExpression(plan.where, plan);
     this.#key = compileExpression(plan.key, plan);
-    this.#inputs = plan.aggregates.map(({ definition }) =>
-      definition.fn === "count" ? undefined : compileExpression(definition.of, plan),
-    );
+    this.#inputs = plan.aggregates.map((aggregate) => compileInput(aggregate, plan));
     this.#vectors = this.#inputs.map(() => undefined);
     this.#store = new SlotStore(plan.aggregates);
     const columns = plan.aggregates.map((aggregate) => aggregate.name);

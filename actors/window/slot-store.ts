@@ -24,6 +24,8 @@ const CAPACITY_MIN = 256;
 export class SlotStore {
   readonly keys = new KeyTable();
   readonly accumulators: readonly Accumulator[];
+  /** Those of them that hold more than columns. */
+  readonly #releasing: readonly Accumulator[];
   readonly digest = new SlotDigest();
   keyIds = new Int32Array(0);
   /** The slot's window. */
@@ -38,6 +40,7 @@ export class SlotStore {
 
   constructor(aggregates: readonly AggregatePlan[]) {
     this.accumulators = aggregates.map(makeAccumulator);
+    this.#releasing = this.accumulators.filter((each) => each.release !== undefined);
     this.#grow(CAPACITY_MIN);
   }
 
@@ -64,6 +67,7 @@ export class SlotStore {
     this.digest.remove(slot);
     this.flags[slot] = 0;
     this.keys.release(this.keyIds[slot]!);
+    for (const accumulator of this.#releasing) accumulator.release!(slot);
     this.#free.push(slot);
   }
 

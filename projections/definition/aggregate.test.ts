@@ -1,10 +1,10 @@
 /** Aggregates of the language: makers give checked data, and mistakes are told with their paths. */
 import { describe, expect, expectTypeOf, it } from "vitest";
 import type { DefinitionError } from "../errors.ts";
-import { stddev, sum, variance } from "./aggregate.ts";
+import { first, last, stddev, sum, variance } from "./aggregate.ts";
 import type { AggregateDefinition } from "./definition.ts";
 import { checkProjection } from "./check-projection.ts";
-import { field } from "./field-expression.ts";
+import { event, field } from "./field-expression.ts";
 import { planProjection, planTopic } from "./plan-projection.ts";
 import { Mistakes } from "./reading.ts";
 
@@ -49,6 +49,8 @@ const MADE: readonly (readonly [made: AggregateDefinition, json: unknown])[] = [
   [sum(field("x")), { fn: "sum", of: X }],
   [variance(field("x")), { fn: "variance", of: X }],
   [stddev(field("x")), { fn: "stddev", of: X, population: false }],
+  [first(field("string")), { fn: "first", of: { field: "string" } }],
+  [last(event.time), { fn: "last", of: { event: "time" } }],
   [variance(field("x"), { population: true }), { fn: "variance", of: X, population: true }],
 ];
 
@@ -82,6 +84,10 @@ describe("a mistake", () => {
     [
       { fn: "stddev", of: X, population: "yes" },
       'aggregates.a.population: must be true or false, not "yes"',
+    ],
+    [
+      { fn: "last", of: { field: "bool" } },
+      "aggregates.a.of: last takes a number or a string, but bool is a boolean",
     ],
     [
       { fn: "sum", of: X, population: true },

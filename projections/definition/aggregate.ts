@@ -1,6 +1,8 @@
 /** What a projection computes for each key and window. Nulls are skipped; see docs/DEFINITIONS.md. */
 import type { AggregateDefinition } from "./definition.ts";
-import { toExpression, type NumberExpression } from "./field-expression.ts";
+import { toExpression, type NumberExpression, type StringExpression } from "./field-expression.ts";
+
+type ScalarExpression = NumberExpression | StringExpression;
 
 /** How many events there are, whatever their fields. An integer. */
 export const count = (): AggregateDefinition => ({ fn: "count" });
@@ -51,4 +53,19 @@ export const stddev = (of: NumberExpression, options: SpreadOptions = {}): Aggre
   of: toExpression(of),
   population: false,
   ...options,
+});
+
+/**
+ * The value of the earliest event that has one, by event time; of equal times, the first in the log.
+ * Strings up to 1,024 bytes. Null if there is no value.
+ */
+export const first = (of: ScalarExpression): AggregateDefinition => ({
+  fn: "first",
+  of: toExpression(of),
+});
+
+/** The value of the latest event that has one, by event time; of equal times, the last in the log. */
+export const last = (of: ScalarExpression): AggregateDefinition => ({
+  fn: "last",
+  of: toExpression(of),
 });

@@ -33,6 +33,12 @@ const ofNumber = (
   example = `${fn}(field("x"))`,
 ): Form => ({ takes: "number", example, options });
 
+const ofScalar = (
+  fn: FunctionName,
+  options: Form["options"] = {},
+  example = `${fn}(field("x"))`,
+): Form => ({ takes: "scalar", example, options });
+
 const FORMS: Readonly<Record<FunctionName, Form>> = {
   count: { takes: "nothing", example: "count()", options: {} },
   sum: ofNumber("sum"),
@@ -41,6 +47,8 @@ const FORMS: Readonly<Record<FunctionName, Form>> = {
   mean: ofNumber("mean"),
   variance: ofNumber("variance", { population: flag }),
   stddev: ofNumber("stddev", { population: flag }),
+  first: ofScalar("first"),
+  last: ofScalar("last"),
 };
 
 const FUNCTIONS = Object.keys(FORMS) as FunctionName[];

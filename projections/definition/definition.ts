@@ -47,7 +47,9 @@ export type AggregateDefinition =
       readonly of: Expression;
       /** Of all that there is, divided by n; otherwise of a sample, by n - 1. */
       readonly population: boolean;
-    };
+    }
+  /** By event time. */
+  | { readonly fn: "first" | "last"; readonly of: Expression };
 
 /**
  * Which updates of an open window are published besides the final one. `early` by ingest time

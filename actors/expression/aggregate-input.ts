@@ -1,0 +1,23 @@
+/** What an aggregate is fed: its expression, and for the aggregates that go by it, event time. */
+import type { AggregatePlan, ProjectionPlan } from "../../projections/definition/plan.ts";
+import { compileExpression } from "./evaluator.ts";
+import type { Evaluator } from "./evaluator.ts";
+
+/** Undefined for an aggregate that counts events, not values. */
+export const compileInput = (
+  { definition }: AggregatePlan,
+  plan: ProjectionPlan,
+): Evaluator | undefined => {
+  if (!("of" in definition)) return undefined;
+  const of = compileExpression(definition.of, plan);
+  if (definition.fn !== "first" && definition.fn !== "last") return of;
+  return {
+    type: of.type,
+    evaluate: (batch) => {
+      // The vector is this evaluator's own: no other aggregate sees the times.
+      const vector = of.evaluate(batch);
+      vector.times = batch.eventTimes;
+      return vector;
+    },
+  };
+};
