@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { Clock, Effect, Metric, Schema } from "effect";
 import type { Scope } from "effect";
 import type { Config } from "../config/config.ts";
+import type { ConfigError } from "../config/errors.ts";
 import {
   connectionLayer,
   provision,
@@ -32,6 +33,7 @@ import {
   type SupervisorEvent,
 } from "../supervisor/supervisor.ts";
 import { counter } from "../telemetry/metric-names.ts";
+import { loadPlans } from "./plans.ts";
 import { publishRunFile, type RunFile } from "./run-file.ts";
 import { writeRunningConfig, type RunningConfig } from "./running-config.ts";
 
@@ -55,7 +57,7 @@ export interface RunningSystem {
 }
 
 export type SystemError =
-  ServerError | InspectError | ConnectError | ProvisionError | ChildStartFailed;
+  ConfigError | ServerError | InspectError | ConnectError | ProvisionError | ChildStartFailed;
 
 /** What a gateway or worker says when it is ready: ports, to be taken again after a restart. */
 export const GatewayReady = Schema.Struct({
@@ -119,6 +121,8 @@ export const startSystem = Effect.fn("startSystem")(function* (
 ): Effect.fn.Return<RunningSystem, SystemError, Scope.Scope> {
   const { config, output } = options;
   const { dataDir } = config;
+  // Mistakes are told before anything runs; the children plan again for themselves.
+  yield* loadPlans(config);
   const onEvent = options.onEvent ?? logEvent;
   const supervisor = yield* makeSupervisor({
     onEvent: (event) => Effect.andThen(countRestarts(event), onEvent(event)),

@@ -1,0 +1,112 @@
+/** The packed package in an empty folder of its own, and commands run there as its users run them. */
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const run = promisify(execFile);
+
+export interface Output {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface InstalledPackage {
+  readonly dir: string;
+  readonly write: (name: string, text: string) => Promise<void>;
+  /** `npx tidemark ...` to its end. */
+  readonly tidemark: (...args: string[]) => Promise<Output>;
+  /** `npx tidemark start`; returns when it says that it runs. */
+  readonly start: () => Promise<RunningStart>;
+  readonly remove: () => Promise<void>;
+}
+
+export interface RunningStart {
+  readonly stdout: () => string;
+  /** Ctrl-C, which a terminal sends to the whole foreground group; resolves when all have ended. */
+  readonly interrupt: () => Promise<void>;
+}
+
+/** What npm adds to the environment of a script would make it another npm's folder. */
+const environment = (): NodeJS.ProcessEnv => ({
+  ...Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(npm_|VITEST|NODE_ENV)/i.test(name)),
+  ),
+  // Servers that were fetched once are not fetched again.
+  TIDEMARK_BIN_DIR: resolve(ROOT, ".tidemark/bin"),
+  TIDEMARK_GATEWAY_PORT: "0",
+  TIDEMARK_METRICS_PORT: "0",
+  NO_COLOR: "1",
+});
+
+/** npx itself warns about settings of the machine. */
+const ourLines = (stderr: string): string => stderr.replace(/^npm warn .*\n/gm, "");
+
+export const installPackage = async (): Promise<InstalledPackage> => {
+  const folder = await mkdtemp(join(tmpdir(), "tidemark-package-"));
+  const dir = join(folder, "project");
+  await mkdir(dir);
+  const env = environment();
+  const packed = await run("npm", ["pack", "--silent", "--pack-destination", folder], {
+    cwd: ROOT,
+    env,
+  });
+  const tarball = join(folder, packed.stdout.trim().split("\n").at(-1)!);
+  await run("npm", ["install", "--no-audit", "--no-fund", tarball], { cwd: dir, env });
+  const started: ChildProcess[] = [];
+  return {
+    dir,
+    write: (name, text) => writeFile(join(dir, name), text),
+    tidemark: (...args) =>
+      run("npx", ["tidemark", ...args], { cwd: dir, env, maxBuffer: 1 << 26 }).then(
+        ({ stdout, stderr }) => ({ exitCode: 0, stdout, stderr: ourLines(stderr) }),
+        (error: { code: number; stdout: string; stderr: string }) => ({
+          exitCode: error.code,
+          stdout: error.stdout,
+          stderr: ourLines(error.stderr),
+        }),
+      ),
+    start: () => startIn(dir, env, started),
+    remove: async () => {
+      for (const { pid, exitCode, signalCode } of started) {
+        if (exitCode === null && signalCode === null) process.kill(-pid!, "SIGKILL");
+      }
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+};
+
+const startIn = (
+  dir: string,
+  env: NodeJS.ProcessEnv,
+  started: ChildProcess[],
+): Promise<RunningStart> =>
+  new Promise((done, fail) => {
+    const child = spawn("npx", ["tidemark", "start"], {
+      cwd: dir,
+      env,
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    started.push(child);
+    // Closed when the last process that writes there has ended, not only npx.
+    const ended = new Promise<void>((end) => child.once("close", () => end()));
+    let stdout = "";
+    let stderr = "";
+    child.stderr.on("data", (text) => (stderr += String(text)));
+    child.stdout.on("data", (text) => {
+      stdout += String(text);
+      if (!stdout.includes("Ctrl-C")) return;
+      done({
+        stdout: () => stdout,
+        interrupt: () => {
+          process.kill(-child.pid!, "SIGINT");
+          return ended;
+        },
+      });
+    });
+    void ended.then(() => fail(new Error(`it ended: ${stdout}\n${stderr}`)));
+  });
