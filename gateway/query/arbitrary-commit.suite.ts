@@ -26,18 +26,32 @@ const time = fc.oneof(
   fc.maxSafeInteger(),
 );
 
-export const arbitraryValue: fc.Arbitrary<Value> = fc.record({
-  kind: fc.oneof(
-    fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n).map((value) => ({
-      $case: "intValue" as const,
-      value: String(value),
-    })),
-    fc.double().map((value) => ({ $case: "doubleValue" as const, value })),
-    fc.string({ unit: "binary" }).map((value) => ({ $case: "stringValue" as const, value })),
-    fc.uint8Array().map((bytes) => ({ $case: "bytesValue" as const, value: Buffer.from(bytes) })),
-    fc.constant(undefined),
-  ),
-});
+/** Lists and records nest as aggregates nest them, and a little deeper. */
+export const arbitraryValue: fc.Arbitrary<Value> = fc.letrec<{ value: Value }>((tie) => ({
+  value: fc.record({
+    kind: fc.oneof(
+      { maxDepth: 3, depthIdentifier: "value" },
+      fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n).map((value) => ({
+        $case: "intValue" as const,
+        value: String(value),
+      })),
+      fc.double().map((value) => ({ $case: "doubleValue" as const, value })),
+      fc.string({ unit: "binary" }).map((value) => ({ $case: "stringValue" as const, value })),
+      fc.uint8Array().map((bytes) => ({ $case: "bytesValue" as const, value: Buffer.from(bytes) })),
+      fc.constant(undefined),
+      fc.array(tie("value"), { maxLength: 3, depthIdentifier: "value" }).map((values) => ({
+        $case: "listValue" as const,
+        value: { values },
+      })),
+      fc
+        .array(fc.record({ name: fc.string({ unit: "binary" }), value: tie("value") }), {
+          maxLength: 3,
+          depthIdentifier: "value",
+        })
+        .map((fields) => ({ $case: "recordValue" as const, value: { fields } })),
+    ),
+  }),
+})).value;
 
 const uint32 = fc.integer({ min: 0, max: 0xffffffff });
 

@@ -1,8 +1,4 @@
 /** Commits, promotions and records as tests write them. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll } from "vitest";
 import type { ResultRecord } from "../../actors/ports/result-log.ts";
 import { Commit, Promotion } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { Update } from "../../proto/gen/tidemark/v1/commit.ts";
@@ -86,15 +82,3 @@ export const entriesOf = (records: readonly ResultRecord[]): ResultEntry[] => {
   for (const record of records) assembler.push(record, entries);
   return entries;
 };
-
-/** An empty folder; all of a file's folders go when its tests have run. */
-export const temporaryFolder = (): string => {
-  const folder = mkdtempSync(join(tmpdir(), "tidemark-query-"));
-  folders.push(folder);
-  return folder;
-};
-
-const folders: string[] = [];
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-});

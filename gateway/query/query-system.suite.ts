@@ -3,14 +3,17 @@ import { credentials, status } from "@grpc/grpc-js";
 import type { ClientReadableStream, ServiceError } from "@grpc/grpc-js";
 import { Context, Effect, Exit, Layer, Logger, Scope } from "effect";
 import { ResultLog } from "../../actors/ports/result-log.ts";
+// oxlint-disable-next-line eslint/no-restricted-imports -- a test's wiring, like an entry point's
 import { Faults, memoryLayer } from "../../infra/memory/index.ts";
+// oxlint-disable-next-line eslint/no-restricted-imports
 import type { FaultInjector } from "../../infra/memory/index.ts";
 import type { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import { QueryServiceClient } from "../../proto/gen/tidemark/v1/query.ts";
 import type { SubscribeResponse } from "../../proto/gen/tidemark/v1/query.ts";
 import type { GatewayClock } from "../clock.ts";
 import { GatewayServer } from "../server.ts";
-import { commitMessage, promotionMessage, temporaryFolder } from "./commits.suite.ts";
+import { commitMessage, promotionMessage } from "./commits.suite.ts";
+import { temporaryFolder } from "./temporary-folder.suite.ts";
 import type { Message } from "./commits.suite.ts";
 import { noQueryMetrics } from "./query-metrics.ts";
 import { makeQueryService } from "./query-service.ts";

@@ -5,7 +5,8 @@ import { natsLayer } from "../../infra/nats/layer.ts";
 import { provision } from "../../infra/nats/provision.ts";
 import { startTestServers, type TestServers } from "../../infra/servers/testing.ts";
 import { commitSubject } from "../../proto/subjects.ts";
-import { commitMessage, commitOf, temporaryFolder, updateOf } from "./commits.suite.ts";
+import { commitMessage, commitOf, updateOf } from "./commits.suite.ts";
+import { temporaryFolder } from "./temporary-folder.suite.ts";
 import { ask, QuerySystem, Reading } from "./query-system.suite.ts";
 import type { Gateway } from "./query-system.suite.ts";
 

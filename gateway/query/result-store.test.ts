@@ -7,7 +7,8 @@ import type { Result } from "../../proto/gen/tidemark/v1/result.ts";
 import type { Update } from "../../proto/gen/tidemark/v1/commit.ts";
 import { arbitraryKey, arbitraryValue } from "./arbitrary-commit.suite.ts";
 import { commitMessage, commitOf, entriesOf, promotionMessage, recordOf } from "./commits.suite.ts";
-import { HOUR, temporaryFolder, updateOf } from "./commits.suite.ts";
+import { temporaryFolder } from "./temporary-folder.suite.ts";
+import { HOUR, updateOf } from "./commits.suite.ts";
 import type { ResultEntry } from "./result-entry.ts";
 import { resultOf } from "./result-row.ts";
 import { ResultStore, StoreTaken } from "./result-store.ts";
@@ -130,7 +131,7 @@ describe("the store agrees with a sorted list", () => {
           await store.close();
         },
       ),
-      { numRuns: 30 },
+      { numRuns: Number(process.env["TIDEMARK_PROPERTY_RUNS"] ?? 30) },
     );
   }, 60_000);
 

@@ -1,6 +1,8 @@
-import { Effect } from "effect";
+import { Effect, Latch, Layer, Semaphore } from "effect";
 import { TestClock } from "effect/testing";
 import { writeFileSync } from "node:fs";
+import { LogUnavailable } from "../../actors/ports/event-log.ts";
+import { ResultLog } from "../../actors/ports/result-log.ts";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { commitMessage, commitOf, entriesOf, HOUR, recordOf, updateOf } from "./commits.suite.ts";
 import type { Followed, ViewOptions } from "./query-system.suite.ts";
@@ -10,6 +12,7 @@ import { noQueryMetrics } from "./query-metrics.ts";
 import type { AppliedOutcome } from "./query-metrics.ts";
 import { makeResultView, positionOf } from "./result-view.ts";
 import { ResultStore } from "./result-store.ts";
+import { runSubscription } from "./subscription.ts";
 
 let system: QuerySystem;
 const open: Followed[] = [];
@@ -203,6 +206,47 @@ describe("V4: a store of another RESULTS is emptied", () => {
     const followed = await caughtUp();
     expect(keys(followed)).toEqual(["a1", "b1"]);
     expect(followed.view.generation).toBe(0);
+  });
+});
+
+describe("V4: a RESULTS that is replaced under a running view", () => {
+  it("empties the store, and ends subscriptions that stood in the old one", async () => {
+    const [before, after] = [await QuerySystem.start(), await QuerySystem.start()];
+    const replaced = Latch.makeUnsafe(false);
+    const lost = new LogUnavailable({ stream: "RESULTS", message: "the server is gone" });
+    const broken = Effect.andThen(replaced.await, lost);
+    const now = () => (replaced.isOpen() ? after.log : before.log);
+    const log = ResultLog.of({
+      last: (subject) => now().last(subject),
+      append: (subject, parts, expected) => now().append(subject, parts, expected),
+      trim: (subject, sequence) => now().trim(subject, sequence),
+      lastSequence: Effect.suspend(() => now().lastSequence),
+      open: (filters, from) =>
+        replaced.isOpen()
+          ? after.log.open(filters, from)
+          : Effect.map(before.log.open(filters, from), ({ next }) => ({
+              next: Effect.raceFirst(next, broken),
+            })),
+    });
+    await before.commit(commitOf(1, [revision("a", 1)]));
+    await before.commit(commitOf(2, [revision("b", 1)]));
+    await after.commit(commitOf(1, [revision("z", 1)]));
+
+    system = await QuerySystem.start(Layer.succeed(ResultLog, log));
+    const followed = await caughtUp();
+    expect(keys(followed)).toEqual(["a1", "b1"]);
+    const sink = { write: () => true, drained: Effect.void, started: () => {} };
+    const request = { projection: "departures", version: 1, keyPrefix: "", start: "now" as const };
+    const permits = Semaphore.makeUnsafe(1);
+    const ending = system.run(Effect.flip(runSubscription(followed.view, request, permits, sink)));
+    replaced.openUnsafe();
+    expect((await ending).message).toContain("RESULTS was replaced by another log");
+    await Effect.runPromise(followed.view.caughtUp);
+    expect(keys(followed)).toEqual(["z1"]);
+    expect(system.logged).toEqual([
+      expect.stringContaining("the server is gone"),
+      expect.stringContaining("RESULTS ends at 1, the query store is at 2"),
+    ]);
   });
 });
 

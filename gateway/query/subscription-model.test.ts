@@ -203,7 +203,7 @@ describe("whatever happens between commits", () => {
         }
         await stopAll();
       }),
-      { numRuns: 60 },
+      { numRuns: Number(process.env["TIDEMARK_PROPERTY_RUNS"] ?? 60) },
     );
   }, 120_000);
 });

@@ -166,6 +166,8 @@ class Subscription {
       const scan = snapshot.scan({ ...query, to: undefined });
       let results = 0;
       while (!scan.done) {
+        // A store that was emptied no longer knows the names of these rows' values.
+        yield* this.#sameLog();
         for (const result of scan.step(ROWS_A_TURN_MAX, ROWS_A_TURN_MAX)) {
           results++;
           yield* this.#send({
@@ -185,10 +187,8 @@ class Subscription {
   /** Sends what there is, or waits for something. */
   #follow(): Effect.Effect<void, QueryRefused, ResultLog> {
     return Effect.gen({ self: this }, function* () {
+      yield* this.#sameLog();
       const { recent, generation } = this.#view;
-      if (generation !== this.#generation) {
-        return yield* noLongerRetained("RESULTS was replaced by another log");
-      }
       if (this.#cursor < recent.since) return yield* this.#catchUp();
       const entry = recent.after(this.#cursor);
       if (entry === undefined) return yield* this.#view.changedAfter(this.#cursor, generation);
@@ -261,6 +261,12 @@ class Subscription {
       if (held === undefined) return;
       yield* this.#send({ event: { $case: "update", value: held }, resumeToken: this.#token() });
     });
+  }
+
+  #sameLog(): Effect.Effect<void, QueryRefused> {
+    return this.#view.generation === this.#generation
+      ? Effect.void
+      : noLongerRetained("RESULTS was replaced by another log");
   }
 
   #wants({ head, data }: EntryUpdate): boolean {
