@@ -1,9 +1,8 @@
 /** README.md says what is so: its project is installed and run, command by command. */
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { readRunFile } from "../processes/run-file.ts";
 import {
@@ -14,7 +13,6 @@ import {
 
 const INSTALL_MS = 300_000;
 const root = resolve(import.meta.dirname, "../..");
-const run = promisify(execFile);
 
 let readme = "";
 let installed: InstalledPackage;
@@ -91,22 +89,9 @@ it("publishes and subscribes over gRPC with nothing but the package's proto file
 
 it("replays", async () => {
   const replay = sessions()[2]!;
-  // How many events there are depends on whether the Python client ran, and how long it takes on the machine.
+  // There, the Python client had published too; and another machine takes another time.
   const told = (text: string) => text.replace(/\d+ events in .*?\)/, "events");
   expect(told(await tidemark(replay.command))).toContain(told(replay.prints));
-});
-
-it("has a schema that Python's compiler takes, where there is one", async () => {
-  const compiler = ["-m", "grpc_tools.protoc"];
-  const there = await run("python3", [...compiler, "--version"]).then(
-    () => true,
-    () => false,
-  );
-  if (!there) return;
-  const command = blocks("sh").find((block) => block.includes("grpc_tools"))!;
-  const [, compile] = command.split(/^pip .*\n/m);
-  await run("sh", ["-c", compile!], { cwd: installed.dir });
-  expect(existsSync(join(installed.dir, "tidemark/v1/ingest_pb2_grpc.py"))).toBe(true);
 });
 
 it("links to files that exist", () => {

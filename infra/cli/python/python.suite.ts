@@ -22,14 +22,14 @@ export interface DebianPython {
   readonly run: (script: string, stubs: string, args: readonly string[]) => Promise<string>;
 }
 
-/** Folders of a tree that hold shared libraries. */
-const libraryFolders = async (usr: string): Promise<string[]> => {
-  const lib = join(usr, "lib");
-  const names = existsSync(lib) ? await readdir(lib) : [];
-  return [
-    lib,
-    ...names.filter((name) => name.endsWith("-linux-gnu")).map((name) => join(lib, name)),
-  ];
+/** Folders of an unpacked package that hold shared libraries. */
+const libraryFolders = async (tree: string): Promise<string[]> => {
+  const folders: string[] = [];
+  for (const lib of [join(tree, "usr/lib"), join(tree, "lib")].filter(existsSync)) {
+    const names = (await readdir(lib)).filter((name) => name.endsWith("-linux-gnu"));
+    folders.push(...names.map((name) => join(lib, name)));
+  }
+  return folders;
 };
 
 /** The machine's python3, or the one that came along as a dependency. */
@@ -39,7 +39,7 @@ const findPython = (usr: string): { path: string; env: Record<string, string> } 
 };
 
 export const debianPython = async (): Promise<DebianPython> => {
-  const trees = PACKAGES.map((name) => join(defaultBinDir(), `${name}.package`, "usr"));
+  const trees = PACKAGES.map((name) => join(defaultBinDir(), `${name}.package`));
   for (const name of PACKAGES) {
     const target = join(defaultBinDir(), `${name}.package`);
     await Effect.runPromise(
@@ -50,7 +50,7 @@ export const debianPython = async (): Promise<DebianPython> => {
       ),
     );
   }
-  const [grpc, compiler] = trees as [string, string];
+  const [grpc, compiler] = trees.map((tree) => join(tree, "usr")) as [string, string];
   const libraries = (await Promise.all(trees.map(libraryFolders))).flat().join(":");
   const python = findPython(grpc);
   const env = { PATH: process.env["PATH"], LD_LIBRARY_PATH: libraries, ...python.env };
