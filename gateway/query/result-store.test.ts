@@ -14,6 +14,8 @@ import { resultOf } from "./result-row.ts";
 import { ResultStore, StoreTaken } from "./result-store.ts";
 import { START } from "./store-state.ts";
 
+const RUNS = Number(process.env["TIDEMARK_PROPERTY_RUNS"] ?? 30);
+
 const apply = (store: ResultStore, entries: readonly ResultEntry[]) => {
   const transaction = store.begin();
   for (const entry of entries) transaction.add(entry);
@@ -95,45 +97,49 @@ const readings = fc.record({
 });
 
 describe("the store agrees with a sorted list", () => {
-  it("for every upsert, retraction, point read, prefix, range, page and restart", async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(
-          fc.record({ commits: fc.array(upserts, { minLength: 1 }), restart: fc.boolean() }),
-        ),
-        fc.array(readings, { minLength: 5, maxLength: 5 }),
-        async (transactions, reads) => {
-          const folder = temporaryFolder();
-          let { store } = ResultStore.open(folder);
-          const model = new Model();
-          const numbers = new Map<string, number>();
-          let sequence = 0;
-          for (const { commits, restart } of transactions) {
-            const records = commits.map(({ projection, version, updates }) => {
-              const number = (numbers.get(`${projection}/${version}`) ?? 0) + 1;
-              numbers.set(`${projection}/${version}`, number);
-              const source = { projection, version, columns: columns[projection] };
-              for (const update of updates) model.upsert(resultOf(source, update));
-              const over = { projection, version, columns: columns[projection] };
-              return recordOf(++sequence, commitMessage(commitOf(number, updates, over)));
-            });
-            const outcome = await apply(store, entriesOf(records));
-            expect(outcome.missed).toEqual([]);
-            const updates = commits.reduce((sum, commit) => sum + commit.updates.length, 0);
-            expect(outcome.applied + outcome.stale).toBe(updates);
-            if (restart) {
-              await store.close();
-              store = ResultStore.open(folder).store;
+  it(
+    "for every upsert, retraction, point read, prefix, range, page and restart",
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(
+            fc.record({ commits: fc.array(upserts, { minLength: 1 }), restart: fc.boolean() }),
+          ),
+          fc.array(readings, { minLength: 5, maxLength: 5 }),
+          async (transactions, reads) => {
+            const folder = temporaryFolder();
+            let { store } = ResultStore.open(folder);
+            const model = new Model();
+            const numbers = new Map<string, number>();
+            let sequence = 0;
+            for (const { commits, restart } of transactions) {
+              const records = commits.map(({ projection, version, updates }) => {
+                const number = (numbers.get(`${projection}/${version}`) ?? 0) + 1;
+                numbers.set(`${projection}/${version}`, number);
+                const source = { projection, version, columns: columns[projection] };
+                for (const update of updates) model.upsert(resultOf(source, update));
+                const over = { projection, version, columns: columns[projection] };
+                return recordOf(++sequence, commitMessage(commitOf(number, updates, over)));
+              });
+              const outcome = await apply(store, entriesOf(records));
+              expect(outcome.missed).toEqual([]);
+              const updates = commits.reduce((sum, commit) => sum + commit.updates.length, 0);
+              expect(outcome.applied + outcome.stale).toBe(updates);
+              if (restart) {
+                await store.close();
+                store = ResultStore.open(folder).store;
+              }
+              expect(store.position.sequence).toBe(sequence);
             }
-            expect(store.position.sequence).toBe(sequence);
-          }
-          for (const read of reads) check(store, model, read);
-          await store.close();
-        },
-      ),
-      { numRuns: Number(process.env["TIDEMARK_PROPERTY_RUNS"] ?? 30) },
-    );
-  }, 60_000);
+            for (const read of reads) check(store, model, read);
+            await store.close();
+          },
+        ),
+        { numRuns: RUNS },
+      );
+    },
+    Math.max(60_000, RUNS * 1_000),
+  );
 
   const check = (
     store: ResultStore,

@@ -16,6 +16,8 @@ import { runSubscription } from "./subscription.ts";
 import type { ResponseSink, SubscriptionRequest } from "./subscription.ts";
 import { readResumeToken } from "./tokens.ts";
 
+const RUNS = Number(process.env["TIDEMARK_PROPERTY_RUNS"] ?? 60);
+
 const step = fc.oneof(
   {
     weight: 6,
@@ -140,70 +142,74 @@ const stopAll = async (): Promise<void> => {
 afterEach(stopAll);
 
 describe("whatever happens between commits", () => {
-  it("consumers see no gap and no repeat", async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 40 }), options, async (steps, settings) => {
-        const { patience, ...viewOptions } = settings;
-        const running = (system = await QuerySystem.start());
-        const history: History = [];
-        const numbers = new Map<string, number>();
-        const revisions = new Map<string, number>();
+  it(
+    "consumers see no gap and no repeat",
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 40 }), options, async (steps, settings) => {
+          const { patience, ...viewOptions } = settings;
+          const running = (system = await QuerySystem.start());
+          const history: History = [];
+          const numbers = new Map<string, number>();
+          const revisions = new Map<string, number>();
 
-        const append = async (version: number, partition: number, parts: readonly string[][]) => {
-          const task = `${version}/${partition}`;
-          const number = (numbers.get(task) ?? 0) + 1;
-          numbers.set(task, number);
-          const texts: string[] = [];
-          const commits = parts.map((keys, partIndex) => {
-            const updates = keys.map((key) => {
-              const row = `${key}@${partition}`;
-              const revision = (revisions.get(`${version} ${row}`) ?? 0) + 1;
-              revisions.set(`${version} ${row}`, revision);
-              texts.push(`${row}:${revision}`);
-              return updateOf(key, partition * HOUR, 0, { revision });
+          const append = async (version: number, partition: number, parts: readonly string[][]) => {
+            const task = `${version}/${partition}`;
+            const number = (numbers.get(task) ?? 0) + 1;
+            numbers.set(task, number);
+            const texts: string[] = [];
+            const commits = parts.map((keys, partIndex) => {
+              const updates = keys.map((key) => {
+                const row = `${key}@${partition}`;
+                const revision = (revisions.get(`${version} ${row}`) ?? 0) + 1;
+                revisions.set(`${version} ${row}`, revision);
+                texts.push(`${row}:${revision}`);
+                return updateOf(key, partition * HOUR, 0, { revision });
+              });
+              return commitOf(number, updates, {
+                version,
+                partition,
+                partIndex,
+                partCount: parts.length,
+              });
             });
-            return commitOf(number, updates, {
-              version,
-              partition,
-              partIndex,
-              partCount: parts.length,
-            });
-          });
-          const sequence = await running.commit(...(commits as [Commit, ...Commit[]]));
-          for (const text of texts) history.push({ sequence, text, version });
-        };
+            const sequence = await running.commit(...(commits as [Commit, ...Commit[]]));
+            for (const text of texts) history.push({ sequence, text, version });
+          };
 
-        let current = (gateway = await running.view(viewOptions));
-        await Effect.runPromise(current.view.caughtUp);
-        consumers.push(new Consumer("", patience), new Consumer("a", patience.toReversed()));
-        for (const consumer of consumers) consumer.attach(current);
-        for (const what of steps) {
-          if (what.kind === "commit") await append(what.version, what.partition, what.parts);
-          if (what.kind === "turns") {
-            await Effect.runPromise(Effect.repeat(Effect.yieldNow, { times: what.turns }));
+          let current = (gateway = await running.view(viewOptions));
+          await Effect.runPromise(current.view.caughtUp);
+          consumers.push(new Consumer("", patience), new Consumer("a", patience.toReversed()));
+          for (const consumer of consumers) consumer.attach(current);
+          for (const what of steps) {
+            if (what.kind === "commit") await append(what.version, what.partition, what.parts);
+            if (what.kind === "turns") {
+              await Effect.runPromise(Effect.repeat(Effect.yieldNow, { times: what.turns }));
+            }
+            if (what.kind === "cut") {
+              await consumers[what.consumer]!.cut();
+              consumers[what.consumer]!.attach(current);
+            }
+            if (what.kind === "restart") {
+              for (const consumer of consumers) await consumer.cut();
+              await current.stop();
+              current = gateway = await running.view(viewOptions);
+              await Effect.runPromise(current.view.caughtUp);
+              for (const consumer of consumers) consumer.attach(current);
+            }
           }
-          if (what.kind === "cut") {
-            await consumers[what.consumer]!.cut();
-            consumers[what.consumer]!.attach(current);
+          // With these handled, whatever was to come before them has come.
+          await append(1, 0, [["a", "a"]]);
+          for (const consumer of consumers) {
+            await consumer.has(() => expectedOf(history, consumer).length);
+            expect(consumer.handled).toEqual(expectedOf(history, consumer));
+            expect(consumer.snapshot.toSorted()).toEqual(snapshotOf(history, consumer).toSorted());
           }
-          if (what.kind === "restart") {
-            for (const consumer of consumers) await consumer.cut();
-            await current.stop();
-            current = gateway = await running.view(viewOptions);
-            await Effect.runPromise(current.view.caughtUp);
-            for (const consumer of consumers) consumer.attach(current);
-          }
-        }
-        // With these handled, whatever was to come before them has come.
-        await append(1, 0, [["a", "a"]]);
-        for (const consumer of consumers) {
-          await consumer.has(() => expectedOf(history, consumer).length);
-          expect(consumer.handled).toEqual(expectedOf(history, consumer));
-          expect(consumer.snapshot.toSorted()).toEqual(snapshotOf(history, consumer).toSorted());
-        }
-        await stopAll();
-      }),
-      { numRuns: Number(process.env["TIDEMARK_PROPERTY_RUNS"] ?? 60) },
-    );
-  }, 120_000);
+          await stopAll();
+        }),
+        { numRuns: RUNS },
+      );
+    },
+    Math.max(60_000, RUNS * 1_000),
+  );
 });
