@@ -92,6 +92,29 @@ describe("the JSON of an update", () => {
     );
   });
 
+  it("writes lists as arrays and records as objects, in their order", () => {
+    const integer = (value: string): Value => ({ kind: { $case: "intValue", value } });
+    const record: Value = {
+      kind: {
+        $case: "recordValue",
+        value: {
+          fields: [
+            { name: 'a "page"', value: integer("9007199254740993") },
+            { name: "none", value: { kind: undefined } },
+            { name: "missing", value: undefined },
+          ],
+        },
+      },
+    };
+    const value: Value = {
+      kind: { $case: "listValue", value: { values: [record, integer("-1")] } },
+    };
+    expect(valueToJson(value)).toBe(
+      '[{"a \\"page\\"":9007199254740993,"none":null,"missing":null},-1]',
+    );
+    expect(valueToJson({ kind: { $case: "listValue", value: { values: [] } } })).toBe("[]");
+  });
+
   it("says no date where a calendar has none", () => {
     const json = updateToJson(source, update({ windowEnd: Number.MAX_SAFE_INTEGER, values: [] }));
     expect(JSON.parse(json).window).toEqual({

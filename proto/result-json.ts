@@ -12,12 +12,12 @@
  *     the window for human readers; null beyond the years that a calendar date can express.
  * J2. Values lose nothing: an int64 is written with all its digits (a reader that parses numbers as
  *     doubles rounds it beyond 2^53), a double in the shortest form that reads back as the same bits,
- *     and as "NaN", "Infinity" or "-Infinity" where JSON has no number. Bytes are base64. Null means
- *     that no event had the field.
+ *     and as "NaN", "Infinity" or "-Infinity" where JSON has no number. Bytes are base64, lists arrays
+ *     and records objects. Null means that no event had the field.
  * J3. One line, and no other field may be assumed absent in later versions.
  */
 import { Kind } from "./gen/tidemark/v1/result.ts";
-import type { Result, Value } from "./gen/tidemark/v1/result.ts";
+import type { NamedValue, Result, Value } from "./gen/tidemark/v1/result.ts";
 import type { Update } from "./gen/tidemark/v1/commit.ts";
 
 export type KindName = "early" | "final" | "correction" | "retraction" | "unspecified";
@@ -65,9 +65,7 @@ export const updateToJson = (source: UpdateSource, update: Update): string => {
 };
 
 export const resultToJson = (result: Result): string => {
-  const body = result.values
-    .map((named) => member(named.name) + valueToJson(named.value))
-    .join(",");
+  const body = valuesToJson(result.values);
   return (
     head(result.projection, result.version, result.key) +
     windowToJson(result.window?.start ?? 0, result.window?.end ?? 0) +
@@ -86,10 +84,17 @@ export const valueToJson = (value: Value | undefined): string => {
       return JSON.stringify(kind.value);
     case "bytesValue":
       return `"${kind.value.toString("base64")}"`;
+    case "listValue":
+      return `[${kind.value.values.map(valueToJson).join(",")}]`;
+    case "recordValue":
+      return `{${valuesToJson(kind.value.fields)}}`;
     default:
       return "null";
   }
 };
+
+const valuesToJson = (values: readonly NamedValue[]): string =>
+  values.map((named) => member(named.name) + valueToJson(named.value)).join(",");
 
 const doubleToJson = (value: number): string => {
   if (!Number.isFinite(value)) return `"${value}"`;

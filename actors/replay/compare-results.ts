@@ -7,7 +7,7 @@
  * B3. Windows that are still open are not compared: their values depend on when one looks.
  */
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
-import type { NamedValue, Result } from "../../proto/gen/tidemark/v1/result.ts";
+import type { NamedValue, Result, Value } from "../../proto/gen/tidemark/v1/result.ts";
 
 /** How far the rebuilt version has read. */
 export interface ReplayBound {
@@ -60,14 +60,28 @@ const sameValues = (left: readonly NamedValue[], right: readonly NamedValue[]): 
   left.length === right.length &&
   left.every(({ name, value }, i) => {
     const other = right[i]!;
-    const a = value?.kind;
-    const b = other.value?.kind;
-    if (name !== other.name || a?.$case !== b?.$case) return false;
-    if (a?.$case === "bytesValue" && b?.$case === "bytesValue") {
-      return Buffer.compare(a.value, b.value) === 0;
-    }
-    return Object.is(a?.value, b?.value);
+    return name === other.name && sameValue(value, other.value);
   });
+
+const sameValue = (left: Value | undefined, right: Value | undefined): boolean => {
+  const a = left?.kind;
+  const b = right?.kind;
+  if (a?.$case !== b?.$case) return false;
+  if (a?.$case === "bytesValue" && b?.$case === "bytesValue") {
+    return Buffer.compare(a.value, b.value) === 0;
+  }
+  if (a?.$case === "listValue" && b?.$case === "listValue") {
+    const others = b.value.values;
+    return (
+      a.value.values.length === others.length &&
+      a.value.values.every((value, i) => sameValue(value, others[i]))
+    );
+  }
+  if (a?.$case === "recordValue" && b?.$case === "recordValue") {
+    return sameValues(a.value.fields, b.value.fields);
+  }
+  return Object.is(a?.value, b?.value);
+};
 
 /** Steps through results and insists on B1. */
 class Cursor {
