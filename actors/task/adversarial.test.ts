@@ -17,6 +17,7 @@ import {
 } from "../testkit/virtual-engine.ts";
 import type { Broker } from "../testkit/virtual-engine.ts";
 import type { PartitionOwner } from "../worker/partition-owner.ts";
+import { imbalance } from "./books-keeper.ts";
 import { decodeGroupSnapshot, encodeGroupSnapshot, groupSnapshotName } from "./group-snapshot.ts";
 import type { TaskState } from "./task-machine.ts";
 
@@ -44,6 +45,8 @@ const reasonOf = (owner: PartitionOwner): string | undefined => owner.tasks[0]?.
 
 const committed = (log: Broker, plan = PLAN): number =>
   Math.max(0, ...publishedBy(log, specOf(plan).id).commits.map((commit) => commit.inputSequence));
+
+const lastBooks = (log: Broker) => publishedBy(log, TASK).commits.at(-1)!.books!;
 
 const starts = (log: Broker, plan = PLAN): readonly number[] =>
   publishedBy(log, specOf(plan).id).updates.map((update) => update.windowStart);
@@ -195,14 +198,35 @@ test("a state that the log cannot give again is quarantined, and its neighbour g
       const log = yield* runUntil(5);
       const store = yield* SnapshotStore;
       yield* store.remove(SNAPSHOT);
-      log.events("sales", 0).deleteBelow(3, () => true);
+      // With the window that is still open: record 5 is in it.
+      log.events("sales", 0).deleteBelow(6, () => true);
       fill(log, 6, 8);
       const owner = yield* ownerOf(PLAN);
       yield* owner.runOnly([specOf(PLAN), specOf(OTHER)]);
       yield* until(() => stateOf(owner) === "quarantined" && committed(log, OTHER) === 8);
       expect(reasonOf(owner)).toContain("either the log was cut");
-      expect(starts(log, OTHER)).toEqual([30, 40, 50, 60, 70]);
+      expect(starts(log, OTHER)).toEqual([60, 70]);
       expect(committed(log)).toBe(5);
+    }),
+  ));
+
+test("without a snapshot, a log whose old records are gone gives the state, and the books go on (E5)", () =>
+  virtually(
+    Effect.gen(function* () {
+      fill(yield* broker, 1, 5);
+      const log = yield* runUntil(5);
+      const before = lastBooks(log);
+      const store = yield* SnapshotStore;
+      yield* store.remove(SNAPSHOT);
+      log.events("sales", 0).deleteBelow(3, () => true);
+      fill(log, 6, 8);
+      const owner = yield* ownerOf(PLAN);
+      yield* owner.runOnly([specOf(PLAN)]);
+      yield* until(() => committed(log) === 8);
+      expect(stateOf(owner)).toBe("live");
+      const books = lastBooks(log);
+      expect(books.events).toBe(before.events + 3);
+      expect(imbalance(books)).toBe(0);
     }),
   ));
 

@@ -25,6 +25,8 @@ const AGGREGATES: Readonly<Record<string, AggregateDefinition>> = {
   lastWeight: { fn: "last", of: WEIGHT },
   firstStore: { fn: "first", of: STORE },
   lastStore: { fn: "last", of: STORE },
+  cents: { fn: "distinct", of: CENTS, precision: 8, sketch: true },
+  stores: { fn: "distinct", of: STORE, precision: 12, sketch: false },
 };
 
 const PARTITIONS = 3;

@@ -3,7 +3,7 @@
  *
  * The books balance: events = counted + late + duplicate + future + invalid + filtered + poison.
  */
-import { Books } from "../../proto/gen/tidemark/v1/commit.ts";
+import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 
 const ACCOUNTS = [

@@ -48,7 +48,7 @@ export class MergeCore implements TaskCore<MergeInput> {
   readonly #scratch = new ByteWriter(256);
   #sequence = 0;
   #ingestTime = 0;
-  /** Windows that expire at or before this have been given up. */
+  /** Windows that expire at or before this are given up; never goes back. */
   #givenUp = Number.NEGATIVE_INFINITY;
   #unpublished = new Set<MergeEntry>();
 
@@ -137,9 +137,9 @@ export class MergeCore implements TaskCore<MergeInput> {
       const expiry = expiresAt(pane.end, allowedLatenessMs);
       if (expiry <= floor && expiry <= watermark) {
         this.#panes.drop(pane);
-        if (expiry > this.#givenUp) this.#givenUp = expiry;
       }
     }
+    this.#givenUp = Math.max(this.#givenUp, Math.min(floor, watermark));
   }
 
   #publishFinal(pane: MergePane, entry: MergeEntry): void {
@@ -234,6 +234,9 @@ export class MergeCore implements TaskCore<MergeInput> {
       event: Buffer.from(partial.accumulators),
     });
   }
+
+  /** A merging task keeps no books: its partitions do. */
+  adoptBooks(): void {}
 
   digest(): Uint8Array {
     this.#panes.settleDigest();

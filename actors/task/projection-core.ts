@@ -35,7 +35,7 @@ import { keyBytes } from "./key-bytes.ts";
 import { SnapshotMismatch } from "./task-core.ts";
 import type { Draft, Progress, TaskCore } from "./task-core.ts";
 
-const SNAPSHOT_LAYOUT = 0x746d_7002;
+const SNAPSHOT_LAYOUT = 0x746d_7003;
 
 export class ProjectionCore implements TaskCore<EventBatch> {
   readonly #plan: ProjectionPlan;
@@ -230,7 +230,10 @@ export class ProjectionCore implements TaskCore<EventBatch> {
     out.double(this.#watermark);
     out.byte(this.#idle ? 1 : 0);
     out.double(this.#ingestClock);
-    writeBooks(this.#books, out);
+  }
+
+  adoptBooks(books: Books): void {
+    this.#books = { ...books };
   }
 
   snapshot(): Uint8Array {
@@ -238,6 +241,7 @@ export class ProjectionCore implements TaskCore<EventBatch> {
     out.uint32(SNAPSHOT_LAYOUT);
     out.block(this.#plan.digest);
     this.#writeScalars(out);
+    writeBooks(this.#books, out);
     this.#windows.write(out);
     return out.finish();
   }

@@ -46,6 +46,8 @@ export class TaskActor<Input> {
   #position = 0;
   /** Whether the core stands where a commit may end: not between the parts of a merged commit. */
   #atBoundary = true;
+  /** The state is being rebuilt from a log whose first records are gone. */
+  #logWasCut = false;
   #startedAt = 0;
   #lastCommitAt = 0;
   #progressDue = false;
@@ -140,6 +142,7 @@ export class TaskActor<Input> {
    */
   begin(from: "snapshot" | "log", fromSequence: number): void {
     this.#send({ type: "loaded", from });
+    this.#logWasCut = from === "log" && fromSequence > 1;
     if (fromSequence > this.marker.inputSequence) this.#compare();
   }
 
@@ -306,7 +309,7 @@ export class TaskActor<Input> {
   #compare(): void {
     const committed = hex(this.marker.digest);
     const found = hex(this.#core.digest());
-    if (found === committed) {
+    if (found === committed && this.#booksAgree()) {
       this.#send({ type: "restored" });
       return;
     }
@@ -318,6 +321,15 @@ export class TaskActor<Input> {
         `cut before that input or the code is not deterministic`,
     });
     this.#mustRebuild = !this.over;
+  }
+
+  /** Whether the books are those that were committed; what a cut log cannot show is taken over. */
+  #booksAgree(): boolean {
+    if (this.#logWasCut) this.#core.adoptBooks(this.marker.books);
+    const { books } = this.#core.progress();
+    return Object.entries(this.marker.books).every(
+      ([account, count]) => books[account as keyof typeof books] === count,
+    );
   }
 
   #fail(cause: Cause.Cause<unknown>): void {

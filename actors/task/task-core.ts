@@ -42,8 +42,16 @@ export interface TaskCore<Input> {
   readonly pendingItems: number;
   take(): Draft;
   progress(): Progress;
-  /** 8 bytes. Costs in proportion to what changed since the last call. */
+  /**
+   * 8 bytes, of all that later output depends on; so not of the books, which only count. Costs in
+   * proportion to what changed since the last call.
+   */
   digest(): Uint8Array;
+  /**
+   * Takes over the books that were committed: a core rebuilt from a log whose first records are gone
+   * has the state (no live window is that old) but cannot have counted what it did not see.
+   */
+  adoptBooks(books: Books): void;
   snapshot(): Uint8Array;
   /** Throws SnapshotMismatch when the bytes are of another layout or definition. */
   restore(snapshot: Uint8Array): void;

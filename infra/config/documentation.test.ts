@@ -70,7 +70,9 @@ describe("DEFINITIONS.md", () => {
     const config = { topics, projections: [JSON.parse(json!)] };
     await write("data.json", JSON.stringify(config));
     const loaded = await loadConfig({ cwd: folder, environment: {}, config: "data.json" });
-    expect(planConfig(loaded)[0]?.projections[0]?.definition.window.sizeMs).toBe(3_600_000);
+    expect(planConfig(loaded)[0]?.projections[0]?.definition.window).toMatchObject({
+      sizeMs: 3_600_000,
+    });
   });
 });
 
