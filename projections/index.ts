@@ -1,5 +1,16 @@
 /** The public face of Tidemark: what `import ... from "tidemark"` gives. See docs/DEFINITIONS.md. */
-export { count, first, last, max, mean, min, stddev, sum, variance } from "./definition/aggregate.ts";
+export {
+  count,
+  distinct,
+  first,
+  last,
+  max,
+  mean,
+  min,
+  stddev,
+  sum,
+  variance,
+} from "./definition/aggregate.ts";
 export type {
   AggregateDefinition,
   EmitDefinition,

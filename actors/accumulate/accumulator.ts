@@ -37,6 +37,7 @@ export const growFloats = (column: Float64Array, capacity: number): Float64Array
 const INT_VALUE = 0x08;
 const DOUBLE_VALUE = 0x11;
 const STRING_VALUE = 0x1a;
+const BYTES_VALUE = 0x22;
 
 export const writeIntValue = (out: ByteWriter, value: number): void => {
   out.varint(INT_VALUE);
@@ -55,4 +56,8 @@ export const writeDoubleValue = (out: ByteWriter, value: number): void => {
 
 export const writeStringValue = (out: ByteWriter, utf8: Uint8Array): void => {
   out.bytesField(STRING_VALUE, utf8);
+};
+
+export const writeBytesValue = (out: ByteWriter, bytes: Uint8Array): void => {
+  out.bytesField(BYTES_VALUE, bytes);
 };

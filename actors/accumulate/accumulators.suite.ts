@@ -89,7 +89,7 @@ export class Bench {
   }
 }
 
-/** A Value as plain data: integers as bigints, bytes as buffers. */
+/** A Value as plain data: integers as bigints, bytes as buffers, records as objects. */
 export const plain = (value: Value | undefined): unknown => {
   const kind = value?.kind;
   switch (kind?.$case) {
@@ -97,6 +97,10 @@ export const plain = (value: Value | undefined): unknown => {
       return null;
     case "intValue":
       return BigInt(kind.value);
+    case "listValue":
+      return kind.value.values.map(plain);
+    case "recordValue":
+      return Object.fromEntries(kind.value.fields.map(({ name, value: of }) => [name, plain(of)]));
     default:
       return kind!.value;
   }

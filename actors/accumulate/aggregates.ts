@@ -2,6 +2,7 @@
 import type { AggregatePlan } from "../../projections/definition/plan.ts";
 import type { Accumulator } from "./accumulator.ts";
 import { Count } from "./count.ts";
+import { Distinct } from "./distinct.ts";
 import { Edge } from "./edge.ts";
 import { Extreme } from "./extreme.ts";
 import { Mean } from "./mean.ts";
@@ -26,6 +27,8 @@ export const makeAccumulator = (aggregate: AggregatePlan): Accumulator => {
     case "first":
     case "last":
       return new Edge(definition.fn, aggregate.inputType!);
+    case "distinct":
+      return new Distinct(definition);
     case "variance":
     case "stddev":
       return new Variance(integer ? new ExactSpread() : new DoubleSpread(), definition);

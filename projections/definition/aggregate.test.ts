@@ -1,7 +1,7 @@
 /** Aggregates of the language: makers give checked data, and mistakes are told with their paths. */
 import { describe, expect, expectTypeOf, it } from "vitest";
 import type { DefinitionError } from "../errors.ts";
-import { first, last, stddev, sum, variance } from "./aggregate.ts";
+import { distinct, first, last, stddev, sum, variance } from "./aggregate.ts";
 import type { AggregateDefinition } from "./definition.ts";
 import { checkProjection } from "./check-projection.ts";
 import { event, field } from "./field-expression.ts";
@@ -51,6 +51,14 @@ const MADE: readonly (readonly [made: AggregateDefinition, json: unknown])[] = [
   [stddev(field("x")), { fn: "stddev", of: X, population: false }],
   [first(field("string")), { fn: "first", of: { field: "string" } }],
   [last(event.time), { fn: "last", of: { event: "time" } }],
+  [
+    distinct(field("string")),
+    { fn: "distinct", of: { field: "string" }, precision: 12, sketch: false },
+  ],
+  [
+    distinct(field("x"), { precision: 14, sketch: true }),
+    { fn: "distinct", of: X, precision: 14, sketch: true },
+  ],
   [variance(field("x"), { population: true }), { fn: "variance", of: X, population: true }],
 ];
 
@@ -88,6 +96,10 @@ describe("a mistake", () => {
     [
       { fn: "last", of: { field: "bool" } },
       "aggregates.a.of: last takes a number or a string, but bool is a boolean",
+    ],
+    [
+      { fn: "distinct", of: X, precision: 17 },
+      "aggregates.a.precision: must be a whole number, 8 to 16, not 17",
     ],
     [
       { fn: "sum", of: X, population: true },

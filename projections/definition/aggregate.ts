@@ -1,4 +1,5 @@
 /** What a projection computes for each key and window. Nulls are skipped; see docs/DEFINITIONS.md. */
+import { DISTINCT_PRECISION } from "./check-aggregate.ts";
 import type { AggregateDefinition } from "./definition.ts";
 import { toExpression, type NumberExpression, type StringExpression } from "./field-expression.ts";
 
@@ -68,4 +69,25 @@ export const first = (of: ScalarExpression): AggregateDefinition => ({
 export const last = (of: ScalarExpression): AggregateDefinition => ({
   fn: "last",
   of: toExpression(of),
+});
+
+interface SketchOptions {
+  /** Publishes the sketch beside the estimate, for consumers that merge on. Default: false. */
+  readonly sketch?: boolean;
+}
+
+/**
+ * How many different values there are: exact up to 256, then estimated with a standard error of
+ * 1.04 / sqrt(2^precision), which is 1.6 % by default. An integer, 0 if there is no value. With
+ * `sketch`, a record of `estimate` and `sketch`.
+ */
+export const distinct = (
+  of: ScalarExpression,
+  options: SketchOptions & { /** 8 to 16. Default: 12. */ readonly precision?: number } = {},
+): AggregateDefinition => ({
+  fn: "distinct",
+  of: toExpression(of),
+  precision: DISTINCT_PRECISION,
+  sketch: false,
+  ...options,
 });

@@ -11,7 +11,10 @@ import {
 } from "./check-expression.ts";
 import type { AggregateDefinition } from "./definition.ts";
 import type { ExpressionType } from "./expression.ts";
-import { at, type Mistakes } from "./reading.ts";
+import { at, type Mistakes, type Range } from "./reading.ts";
+
+export const DISTINCT_PRECISION = 12;
+const PRECISIONS: Range = { min: 8, max: 16 };
 
 type FunctionName = AggregateDefinition["fn"];
 
@@ -26,6 +29,11 @@ interface Form {
 type OptionReader = (value: unknown, path: string, mistakes: Mistakes) => unknown;
 
 const flag: OptionReader = (value, path, mistakes) => mistakes.boolean(value ?? false, path);
+
+const whole =
+  (range: Range, standard: number): OptionReader =>
+  (value, path, mistakes) =>
+    mistakes.whole(value ?? standard, path, range);
 
 const ofNumber = (
   fn: FunctionName,
@@ -49,6 +57,10 @@ const FORMS: Readonly<Record<FunctionName, Form>> = {
   stddev: ofNumber("stddev", { population: flag }),
   first: ofScalar("first"),
   last: ofScalar("last"),
+  distinct: ofScalar("distinct", {
+    precision: whole(PRECISIONS, DISTINCT_PRECISION),
+    sketch: flag,
+  }),
 };
 
 const FUNCTIONS = Object.keys(FORMS) as FunctionName[];

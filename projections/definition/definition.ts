@@ -49,7 +49,15 @@ export type AggregateDefinition =
       readonly population: boolean;
     }
   /** By event time. */
-  | { readonly fn: "first" | "last"; readonly of: Expression };
+  | { readonly fn: "first" | "last"; readonly of: Expression }
+  | {
+      readonly fn: "distinct";
+      readonly of: Expression;
+      /** The sketch has 2^precision registers. */
+      readonly precision: number;
+      /** Publishes the sketch beside the estimate. */
+      readonly sketch: boolean;
+    };
 
 /**
  * Which updates of an open window are published besides the final one. `early` by ingest time
