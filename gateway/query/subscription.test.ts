@@ -1,10 +1,14 @@
 import { status } from "@grpc/grpc-js";
+import { Effect, Fiber, Semaphore } from "effect";
+import { TestClock } from "effect/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { SubscribeRequest, SubscribeResponse } from "../../proto/gen/tidemark/v1/query.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import { commitMessage, commitOf, entriesOf, HOUR, recordOf, updateOf } from "./commits.suite.ts";
 import { QuerySystem, Reading } from "./query-system.suite.ts";
 import type { Gateway, ViewOptions } from "./query-system.suite.ts";
+import { SNAPSHOT_MS_MAX } from "./limits.ts";
+import { runSubscription } from "./subscription.ts";
 import { ResultStore } from "./result-store.ts";
 import { positionOf } from "./result-view.ts";
 
@@ -346,6 +350,36 @@ describe("the end", () => {
 });
 
 describe("a consumer that does not read", () => {
+  it("is ended within its snapshot after a while, so that the store can reuse pages", async () => {
+    await system.commit(commitOf(1, [revision("a", 1), revision("b", 1)]));
+    await start();
+    const written: SubscribeResponse[] = [];
+    const sink = {
+      write: (response: SubscribeResponse) => written.push(response) < 0,
+      drained: Effect.never,
+      started: () => {},
+    };
+    const { view } = gateway;
+    const request = { projection: "departures", version: 1, keyPrefix: "" };
+    const subscription = { ...request, start: "snapshot" as const };
+    const permits = Semaphore.makeUnsafe(1);
+    const refusal = await system.run(
+      Effect.gen(function* () {
+        const ending = yield* Effect.forkChild(
+          Effect.flip(runSubscription(view, subscription, permits, sink)),
+          { startImmediately: true },
+        );
+        yield* TestClock.adjust(SNAPSHOT_MS_MAX);
+        return yield* Fiber.join(ending);
+      }).pipe(Effect.provide(TestClock.layer())),
+    );
+    expect(refusal.status.code).toBe(status.ABORTED);
+    expect(refusal.message).toMatch(/^the snapshot was not read within 10 minutes/);
+    expect(shown(written)).toBe("=a1");
+    const others = Semaphore.takeIfAvailable(permits, 1);
+    expect(await Effect.runPromise(others)).toBe(true);
+  });
+
   it("gets everything later, once and in order, though memory holds little of it", async () => {
     await start({ recentBytesMax: 10_000 });
     const reading = subscribe();
