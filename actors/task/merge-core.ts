@@ -111,6 +111,8 @@ export class MergeCore implements TaskCore<MergeInput> {
     }
     const entry = this.#panes.entry(pane, partial.key);
     if (partial.revision <= entry.revisions[partition]!) return;
+    const before = entry.latest[partition];
+    const changed = before === undefined || !equal(before, partial.accumulators);
     entry.revisions[partition] = partial.revision;
     entry.latest[partition] = partial.accumulators;
     if (partial.kind !== Kind.KIND_CORRECTION) entry.inTime[partition] = partial.accumulators;
@@ -119,7 +121,7 @@ export class MergeCore implements TaskCore<MergeInput> {
     entry.index = partial.index;
     this.#panes.digest.mark(entry.slot);
     if (pane.closed) this.#publishChange(pane, entry);
-    else this.#unpublished.add(entry);
+    else if (changed) this.#unpublished.add(entry);
   }
 
   #passTime(): void {
