@@ -25,14 +25,14 @@ class CaseReader {
   }
 
   read(node: unknown, path: string): unknown {
-    const range = (node as Node | null)?.range;
-    if (range && !this.lines.has(path)) this.lines.set(path, this.#counter.linePos(range[0]).line);
+    this.#note(node, path);
     if (isAlias(node)) return this.read(node.resolve(this.#document), path);
     if (isSeq(node)) return node.items.map((item, index) => this.read(item, at(path, index)));
     if (isMap(node)) {
       return Object.fromEntries(
         node.items.map((pair) => {
           const key = String(isScalar(pair.key) ? pair.key.value : pair.key);
+          this.#note(pair.key, at(path, key));
           return [key, this.read(pair.value, at(path, key))];
         }),
       );
@@ -42,6 +42,11 @@ class CaseReader {
     return BigInt(Number(value)) === value && Number.isSafeInteger(Number(value))
       ? Number(value)
       : value;
+  }
+
+  #note(node: unknown, path: string): void {
+    const range = (node as Node | null)?.range;
+    if (range && !this.lines.has(path)) this.lines.set(path, this.#counter.linePos(range[0]).line);
   }
 }
 

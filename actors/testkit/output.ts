@@ -85,6 +85,10 @@ const showScalar = (value: Scalar): string => {
   return /^[\w.:-]+$/.test(value) ? value : JSON.stringify(value);
 };
 
+/** What stands before the values, and after them. */
+const LAST = ["watermark", "partition", "error"];
+const ORDER = ["reason", "id", "type", "key", "start", "end", "kind", "revision"];
+
 /** Names that need none: their values speak for themselves. */
 const NAMELESS = new Set(["key", "kind", "reason"]);
 const TIMES = new Set(["watermark", "time"]);
@@ -92,12 +96,18 @@ const TIMES = new Set(["watermark", "time"]);
 /** `k [0, 3000) final revision=1 sales=3`: the given fields of a row, or those that it has. */
 export const showRow = (row: Row, only: (field: string) => boolean = () => true): string => {
   const parts: string[] = [];
-  for (const [field, value] of row) {
+  const rank = (field: string) =>
+    ORDER.includes(field)
+      ? ORDER.indexOf(field)
+      : LAST.includes(field)
+        ? ORDER.length + 1
+        : ORDER.length;
+  for (const [field, value] of [...row].sort(([a], [b]) => rank(a) - rank(b))) {
     if (!only(field) || field === "end") continue;
     if (field === "start") {
       const end = only("end") ? row.get("end") : undefined;
       const start = showTime(value as number);
-      parts.push(typeof end === "number" ? `[${start}, ${showTime(end)})` : `[${start}`);
+      parts.push(typeof end === "number" ? `[${start}, ${showTime(end)})` : `[${start}, ...)`);
       continue;
     }
     const text =
