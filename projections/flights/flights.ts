@@ -13,6 +13,8 @@ export const flights = topic("flights", {
   partitions: 8,
   maxOutOfOrderness: "10 minutes",
   maxFutureSkew: "5 minutes",
+  // The feed is sent again and again, a day apart at the most: a flight counts once all the same.
+  dedupeHorizon: "1 day",
   retention: "7 days",
 });
 
