@@ -11,7 +11,7 @@ import { readFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { Effect, Layer } from "effect";
-import { connect, DeliverPolicy } from "nats";
+import { connect, DeliverPolicy, type OrderedConsumerOptions } from "nats";
 import { partitionOf } from "../../proto/partitioner.ts";
 import { updateToJson } from "../../proto/result-json.ts";
 import { escapeKey, PROJECTIONS_STREAM, UPDATE_HEADERS } from "../../proto/subjects.ts";
@@ -36,6 +36,8 @@ interface Figures {
   readonly emptyRss: number;
   readonly rss: number;
   readonly storedBytes: number;
+  /** From asking for every message to the last of them. */
+  readonly everythingMs: number;
   /** From asking for the last message of each subject to the first and to all of them. */
   readonly firstMs: number;
   readonly allMs: number;
@@ -106,13 +108,14 @@ const fill = (url: string, by: SubjectsDefinition, updates: number) => {
   }).pipe(Effect.provide(adapters), Effect.runPromise);
 };
 
-const lastPerSubject = async (url: string) => {
+/** A late subscriber of everything or of the last of each subject, until nothing is pending. */
+const subscribe = async (url: string, policy: Partial<OrderedConsumerOptions>) => {
   const connection = await connect({ servers: url });
   const jetstream = connection.jetstream({ timeout: 60_000 });
   const askedAt = now();
   const consumer = await jetstream.consumers.get(PROJECTIONS_STREAM, {
     filterSubjects: `projections.${PROJECTION}.*`,
-    deliver_policy: DeliverPolicy.LastPerSubject,
+    ...policy,
   });
   let delivered = 0;
   let firstMs = 0;
@@ -165,7 +168,10 @@ const measure = async (by: SubjectsDefinition, updates: number): Promise<Figures
     const publishMs = await fill(nats.url, by, updates);
     const rss = residentBytes(nats.pid());
     const { lookupMs, state } = await lookup(nats.url, by, updates);
-    const consumer = await lastPerSubject(nats.url);
+    const everything = await subscribe(nats.url, {});
+    const consumer = await subscribe(nats.url, {
+      deliver_policy: DeliverPolicy.LastPerSubject,
+    });
     const consumerRss = residentBytes(nats.pid());
     const restartMs = await restart(nats, nats.stop);
     const restartRss = residentBytes(nats.pid());
@@ -176,6 +182,7 @@ const measure = async (by: SubjectsDefinition, updates: number): Promise<Figures
       emptyRss,
       rss,
       storedBytes: state.bytes,
+      everythingMs: everything.allMs,
       ...consumer,
       consumerRss,
       lookupMs,
@@ -198,6 +205,7 @@ const report = (rows: readonly Figures[], updates: number): string => {
     ["server memory, after the consumer", (row) => bytes(row.consumerRss)],
     ["server memory, after a restart", (row) => bytes(row.restartRss)],
     ["last message of one subject", (row) => `${row.lookupMs.toFixed(1)} ms`],
+    ["every message of the stream", (row) => duration(row.everythingMs)],
     ["last per subject: messages", (row) => count(row.delivered)],
     ["last per subject: first message", (row) => duration(row.firstMs)],
     ["last per subject: all messages", (row) => duration(row.allMs)],
@@ -222,8 +230,8 @@ const main = async (): Promise<void> => {
     process.stderr.write(`not done within ${duration(RUN_MS_MAX)}\n`);
     process.exit(1);
   }, RUN_MS_MAX);
-  const byKey = await measure({ by: "key" }, updates);
   const byBucket = await measure({ by: "bucket", buckets: 1_024 }, updates);
+  const byKey = await measure({ by: "key" }, updates);
   clearTimeout(deadline);
   process.stdout.write(
     `${count(updates)} updates; ${availableParallelism()} cores (${cpus()[0]?.model ?? "unknown"}), ` +

@@ -15,7 +15,7 @@ import type {
 } from "../../projections/definition/definition.ts";
 import type { FlightChunk, FlightFile } from "./flight-file.ts";
 import { JitterBuffer } from "./jitter.ts";
-import { RequestWriter } from "./request-writer.ts";
+import { FlightWriter } from "./flight-writer.ts";
 
 const DAY_MS = 86_400_000;
 export const EVENTS_PER_REQUEST = 500;
@@ -84,7 +84,7 @@ export interface Request {
 }
 
 export async function* requestsOf(file: FlightFile, plan: SendingPlan): AsyncGenerator<Request> {
-  const writer = new RequestWriter(plan.topic, file.airports);
+  const writer = new FlightWriter(plan.topic, file.airports);
   const jitter = new JitterBuffer(plan);
   const full: Request[] = [];
   let sent = 0;
