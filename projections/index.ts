@@ -7,6 +7,8 @@ export {
   max,
   mean,
   min,
+  quantile,
+  quantiles,
   stddev,
   sum,
   variance,

@@ -1,11 +1,13 @@
 /** Which accumulator runs which aggregate: the one place to add an aggregate to the engine. */
 import type { AggregatePlan } from "../../projections/definition/plan.ts";
+import { quantileName } from "../../projections/definition/check-aggregate.ts";
 import type { Accumulator } from "./accumulator.ts";
 import { Count } from "./count.ts";
 import { Distinct } from "./distinct.ts";
 import { Edge } from "./edge.ts";
 import { Extreme } from "./extreme.ts";
 import { Mean } from "./mean.ts";
+import { Quantiles } from "./quantiles.ts";
 import { Sum } from "./sum.ts";
 import { DoubleSums, ExactSums } from "./sums.ts";
 import { DoubleSpread, ExactSpread } from "./spread.ts";
@@ -29,6 +31,18 @@ export const makeAccumulator = (aggregate: AggregatePlan): Accumulator => {
       return new Edge(definition.fn, aggregate.inputType!);
     case "distinct":
       return new Distinct(definition);
+    case "quantile":
+      return new Quantiles({
+        ...definition,
+        quantiles: [["estimate", definition.q]],
+        single: true,
+      });
+    case "quantiles":
+      return new Quantiles({
+        ...definition,
+        quantiles: definition.qs.map((q) => [quantileName(q), q]),
+        single: false,
+      });
     case "variance":
     case "stddev":
       return new Variance(integer ? new ExactSpread() : new DoubleSpread(), definition);

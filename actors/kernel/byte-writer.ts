@@ -137,7 +137,7 @@ export class ByteWriter {
 
 const ENCODER = new TextEncoder();
 
-/** Reads what the fixed-width half of ByteWriter wrote; throws RangeError past the end. */
+/** Reads what ByteWriter wrote of state; throws RangeError past the end. */
 export class ByteReader {
   at: number;
   readonly bytes: Uint8Array;
@@ -163,6 +163,16 @@ export class ByteReader {
 
   byte(): number {
     return this.#view.getUint8(this.at++);
+  }
+
+  /** What `ByteWriter.varint` wrote. */
+  varint(): number {
+    let value = 0;
+    for (let place = 1; ; place *= 128) {
+      const byte = this.byte();
+      value += (byte & 127) * place;
+      if (byte < 128) return value;
+    }
   }
 
   /** A view of the next `size` bytes, not a copy. */

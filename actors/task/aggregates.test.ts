@@ -9,7 +9,7 @@ import type { Sale } from "../testkit/plans.ts";
 import { digestHex, PartitionRun } from "../testkit/run.ts";
 import { MergeCore } from "./merge-core.ts";
 
-const RUNS = Number(process.env["TIDEMARK_PROPERTY_RUNS"] ?? 25);
+const RUNS = Number(process.env["TIDEMARK_PROPERTY_RUNS"] ?? 15);
 
 const CENTS = { field: "cents" };
 const WEIGHT = { field: "weight" };
@@ -26,6 +26,8 @@ const AGGREGATES: Readonly<Record<string, AggregateDefinition>> = {
   firstStore: { fn: "first", of: STORE },
   lastStore: { fn: "last", of: STORE },
   cents: { fn: "distinct", of: CENTS, precision: 8, sketch: true },
+  middle: { fn: "quantile", of: CENTS, q: 0.5, relativeError: 0.1, sketch: true },
+  tails: { fn: "quantiles", of: WEIGHT, qs: [0.01, 0.999], relativeError: 0.1, sketch: false },
   stores: { fn: "distinct", of: STORE, precision: 12, sketch: false },
 };
 

@@ -1,7 +1,7 @@
 /** Aggregates of the language: makers give checked data, and mistakes are told with their paths. */
 import { describe, expect, expectTypeOf, it } from "vitest";
 import type { DefinitionError } from "../errors.ts";
-import { distinct, first, last, stddev, sum, variance } from "./aggregate.ts";
+import { distinct, first, last, quantile, quantiles, stddev, sum, variance } from "./aggregate.ts";
 import type { AggregateDefinition } from "./definition.ts";
 import { checkProjection } from "./check-projection.ts";
 import { event, field } from "./field-expression.ts";
@@ -59,6 +59,14 @@ const MADE: readonly (readonly [made: AggregateDefinition, json: unknown])[] = [
     distinct(field("x"), { precision: 14, sketch: true }),
     { fn: "distinct", of: X, precision: 14, sketch: true },
   ],
+  [
+    quantile(field("double"), 0.99),
+    { fn: "quantile", of: { field: "double" }, q: 0.99, relativeError: 0.01 },
+  ],
+  [
+    quantiles(field("x"), [0.5, 0.999], { relativeError: 0.001, sketch: true }),
+    { fn: "quantiles", of: X, qs: [0.5, 0.999], relativeError: 0.001, sketch: true },
+  ],
   [variance(field("x"), { population: true }), { fn: "variance", of: X, population: true }],
 ];
 
@@ -100,6 +108,13 @@ describe("a mistake", () => {
     [
       { fn: "distinct", of: X, precision: 17 },
       "aggregates.a.precision: must be a whole number, 8 to 16, not 17",
+    ],
+    [{ fn: "quantile", of: X, q: 99 }, "aggregates.a.q: must be a number from 0 to 1, not 99"],
+    [{ fn: "quantiles", of: X, qs: [0.5, 0.5] }, "aggregates.a.qs[1]: is there twice: 0.5"],
+    [{ fn: "quantiles", of: X, qs: [] }, "aggregates.a.qs: must name 1 to 100 quantiles, not 0"],
+    [
+      { fn: "quantile", of: X, q: 0.5, relativeError: 1e-5 },
+      "aggregates.a.relativeError: must be a number from 0.001 to 0.1, not 0.00001",
     ],
     [
       { fn: "sum", of: X, population: true },

@@ -1,5 +1,5 @@
 /** What a projection computes for each key and window. Nulls are skipped; see docs/DEFINITIONS.md. */
-import { DISTINCT_PRECISION } from "./check-aggregate.ts";
+import { DISTINCT_PRECISION, QUANTILE_RELATIVE_ERROR } from "./check-aggregate.ts";
 import type { AggregateDefinition } from "./definition.ts";
 import { toExpression, type NumberExpression, type StringExpression } from "./field-expression.ts";
 
@@ -88,6 +88,45 @@ export const distinct = (
   fn: "distinct",
   of: toExpression(of),
   precision: DISTINCT_PRECISION,
+  sketch: false,
+  ...options,
+});
+
+interface QuantileOptions extends SketchOptions {
+  /** 0.001 to 0.1. Default: 0.01. */
+  readonly relativeError?: number;
+}
+
+/**
+ * The value below which a share `q` of all lies, within the relative error: `quantile(field("ms"), 0.99)`.
+ * A double, null if there is no value. With `sketch`, a record of `estimate` and `sketch`.
+ */
+export const quantile = (
+  of: NumberExpression,
+  q: number,
+  options: QuantileOptions = {},
+): AggregateDefinition => ({
+  fn: "quantile",
+  of: toExpression(of),
+  q,
+  relativeError: QUANTILE_RELATIVE_ERROR,
+  sketch: false,
+  ...options,
+});
+
+/**
+ * Several quantiles of one sketch, as a record: `quantiles(field("ms"), [0.5, 0.999])` gives `p50` and
+ * `p99.9`, and with `sketch` also `sketch`. Null if there is no value.
+ */
+export const quantiles = (
+  of: NumberExpression,
+  qs: readonly number[],
+  options: QuantileOptions = {},
+): AggregateDefinition => ({
+  fn: "quantiles",
+  of: toExpression(of),
+  qs,
+  relativeError: QUANTILE_RELATIVE_ERROR,
   sketch: false,
   ...options,
 });

@@ -11,10 +11,14 @@ import {
 } from "./check-expression.ts";
 import type { AggregateDefinition } from "./definition.ts";
 import type { ExpressionType } from "./expression.ts";
-import { at, type Mistakes, type Range } from "./reading.ts";
+import { at, shown, type Mistakes, type Range } from "./reading.ts";
 
 export const DISTINCT_PRECISION = 12;
 const PRECISIONS: Range = { min: 8, max: 16 };
+
+export const QUANTILE_RELATIVE_ERROR = 0.01;
+const RELATIVE_ERRORS: Range = { min: 0.001, max: 0.1 };
+const QUANTILES_MAX = 100;
 
 type FunctionName = AggregateDefinition["fn"];
 
@@ -34,6 +38,37 @@ const whole =
   (range: Range, standard: number): OptionReader =>
   (value, path, mistakes) =>
     mistakes.whole(value ?? standard, path, range);
+
+const between =
+  ({ min, max }: Range): OptionReader =>
+  (value, path, mistakes) =>
+    typeof value === "number" && value >= min && value <= max
+      ? value
+      : mistakes.add(path, `must be a number from ${min} to ${max}, not ${shown(value)}`);
+
+const share = between({ min: 0, max: 1 });
+
+const relativeError: OptionReader = (value, path, mistakes) =>
+  between(RELATIVE_ERRORS)(value ?? QUANTILE_RELATIVE_ERROR, path, mistakes);
+
+const shares: OptionReader = (value, path, mistakes) => {
+  const items = mistakes.items(value, path);
+  if (items === undefined) return undefined;
+  if (items.length === 0 || items.length > QUANTILES_MAX) {
+    mistakes.add(path, `must name 1 to ${QUANTILES_MAX} quantiles, not ${items.length}`);
+  }
+  const names = new Set<string>();
+  return items.map((item, index) => {
+    const q = share(item, at(path, index), mistakes) as number | undefined;
+    if (q === undefined) return undefined;
+    if (names.has(quantileName(q))) mistakes.add(at(path, index), `is there twice: ${q}`);
+    names.add(quantileName(q));
+    return q;
+  });
+};
+
+/** The name of a quantile in a record: "p50", "p99.9". */
+export const quantileName = (q: number): string => `p${Number((q * 100).toPrecision(12))}`;
 
 const ofNumber = (
   fn: FunctionName,
@@ -61,6 +96,16 @@ const FORMS: Readonly<Record<FunctionName, Form>> = {
     precision: whole(PRECISIONS, DISTINCT_PRECISION),
     sketch: flag,
   }),
+  quantile: ofNumber(
+    "quantile",
+    { q: share, relativeError, sketch: flag },
+    'quantile(field("x"), 0.99)',
+  ),
+  quantiles: ofNumber(
+    "quantiles",
+    { qs: shares, relativeError, sketch: flag },
+    'quantiles(field("x"), [0.5, 0.99])',
+  ),
 };
 
 const FUNCTIONS = Object.keys(FORMS) as FunctionName[];

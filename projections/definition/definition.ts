@@ -57,6 +57,21 @@ export type AggregateDefinition =
       readonly precision: number;
       /** Publishes the sketch beside the estimate. */
       readonly sketch: boolean;
+    }
+  | {
+      readonly fn: "quantile";
+      readonly of: Expression;
+      /** 0 to 1: 0.5 is the median. */
+      readonly q: number;
+      readonly relativeError: number;
+      readonly sketch: boolean;
+    }
+  | {
+      readonly fn: "quantiles";
+      readonly of: Expression;
+      readonly qs: readonly number[];
+      readonly relativeError: number;
+      readonly sketch: boolean;
     };
 
 /**
