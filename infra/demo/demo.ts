@@ -234,8 +234,8 @@ export const run = (flags: DemoFlags, real: Terminal): Run => {
     if (flags.exit === true) return code;
     err.write(
       "\nStill serving. Try, in another terminal:\n" +
-        `  npx tidemark status --data-dir ${config.dataDir}\n` +
-        `  npx tidemark list departures-by-origin --key ORD --data-dir ${config.dataDir}\n` +
+        `  npm run -s tidemark -- status --data-dir ${config.dataDir}\n` +
+        `  npm run -s tidemark -- list departures-by-origin --key ORD --data-dir ${config.dataDir}\n` +
         "Ctrl-C drains and ends.\n",
     );
     return yield* system.failure;
