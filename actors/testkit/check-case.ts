@@ -5,7 +5,7 @@
  * case are such as a log would hold.
  */
 import { partitionOf } from "../../proto/partitioner.ts";
-import { suggestion } from "../../projections/definition/did-you-mean.ts";
+import { nearest, suggestion } from "../../projections/definition/did-you-mean.ts";
 import {
   at,
   Mistakes,
@@ -83,7 +83,9 @@ class CaseChecker {
     if (item === "restart") return { step: "restart", path };
     if (item === "tick") return { step: "tick", path, ms: idleAfterMs, partition: undefined };
     if (typeof item !== "object" || item === null || Array.isArray(item)) {
-      return mistakes.add(path, `must be ${STEP_FORMS}; not ${shown(item)}`);
+      const best = typeof item === "string" ? nearest(item, ["restart", "tick"]) : undefined;
+      const hint = best === undefined ? "" : `; did you mean ${shown(best)}?`;
+      return mistakes.add(path, `must be ${STEP_FORMS}; not ${shown(item)}${hint}`);
     }
     const fields = item as Fields;
     if (fields["key"] !== undefined && fields["time"] !== undefined) {

@@ -107,7 +107,7 @@ test.each<[string, string]>([
   ],
   ["- { key: a, time: 1, type: Sal }", 'no such type; did you mean "Sale"?'],
   ["- { key: a, time: 1, partition: 1 }", "steps[0].partition: must be a whole number, 0 to 0"],
-  ["- restrt", "steps[0]: must be an event such as"],
+  ["- restrt", 'not "restrt"; did you mean "restart"?'],
   ["- watermrk: 3", 'did you mean "watermark"?'],
   ["- tick: 3 moons", "must be a duration"],
   ["- expect: [{ m: 1 }]", 'neither an aggregate nor a part of an update; did you mean "n"?'],

@@ -9,6 +9,7 @@
  * C3. Books that do not balance, and restarts that change a digest, fail every case.
  */
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { at } from "../../projections/definition/reading.ts";
 import { allTogether, logOf, oneByOne, restartedThroughout } from "./case-log.ts";
 import type { LogEntry } from "./case-log.ts";
 import type { FindProjection } from "./case-plan.ts";
@@ -155,31 +156,42 @@ class Judge {
   #expect(expectation: CheckedExpectation, path: string): void {
     const { updates, deadLetters, results, books, watermark } = expectation;
     const { run } = this;
+    const part = (name: keyof CheckedExpectation) => this.#partOf(path, name);
     if (updates !== undefined) {
       const fresh = run.updates.slice(this.#updatesSeen);
       this.#updatesSeen = run.updates.length;
       this.#updatesMentioned = true;
-      this.#unless(diffSequence(updates, fresh), path, "other updates than expected");
+      this.#unless(diffSequence(updates, fresh), part("updates"), "other updates than expected");
     }
     if (deadLetters !== undefined) {
       const fresh = run.deadLetters.slice(this.#lettersSeen);
       this.#lettersSeen = run.deadLetters.length;
-      this.#unless(diffSequence(deadLetters, fresh), path, "other dead letters than expected");
+      this.#unless(
+        diffSequence(deadLetters, fresh),
+        part("deadLetters"),
+        "other dead letters than expected",
+      );
     }
     if (results !== undefined) {
       this.#unless(
         diffSet(results, currentResults(run.updates)),
-        path,
+        part("results"),
         "other results than expected",
       );
     }
     if (books !== undefined) {
-      this.#unless(diffRow(books, booksRow(run.books)), path, "other books than expected");
+      this.#unless(diffRow(books, booksRow(run.books)), part("books"), "other books than expected");
     }
     if (watermark !== undefined) {
       const row: Row = new Map([["watermark", run.watermark ?? null]]);
-      this.#unless(diffRow(watermark, row), path, "another watermark than expected");
+      this.#unless(diffRow(watermark, row), part("watermark"), "another watermark than expected");
     }
+  }
+
+  /** The part of an expectation, where it has a line of its own. */
+  #partOf(path: string, name: string): string {
+    const part = at(path === "expect" ? path : at(path, "expect"), name);
+    return this.#lineOf(part) === this.#lineOf(path) ? path : part;
   }
 
   end(path: string): void {

@@ -187,4 +187,19 @@ export const actions = (terminal: Terminal): Actions => ({
       load(() => import("./commands/replay.ts")),
       ({ replay }) => replay(projection, flags, terminal),
     ),
+
+  test: (cases, flags) =>
+    attempt(async () => {
+      const { testCases } = await import("./commands/test.ts");
+      return testCases(
+        cases,
+        {
+          cwd: process.cwd(),
+          config: flags.config,
+          once: flags.once === true,
+          json: flags.json === true,
+        },
+        terminal,
+      );
+    }),
 });

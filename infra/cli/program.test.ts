@@ -56,11 +56,20 @@ it.each([
   expect(output).toContain(reason);
 });
 
-it.each(["start", "demo", "bench", "publish", "tail", "list", "get", "status", "doctor", "replay"])(
-  "shows examples in the help of %s",
-  (command) => {
-    const { output } = parse(command, "--help");
-    expect(output).toMatch(/Examples:\n {2}\$ /);
-    expect(output).toContain(`tidemark ${command}`);
-  },
-);
+it.each([
+  "start",
+  "demo",
+  "bench",
+  "publish",
+  "tail",
+  "list",
+  "get",
+  "status",
+  "doctor",
+  "replay",
+  "test",
+])("shows examples in the help of %s", (command) => {
+  const { output } = parse(command, "--help");
+  expect(output).toMatch(/Examples:\n {2}\$ /);
+  expect(output).toContain(`tidemark ${command}`);
+});

@@ -21,6 +21,7 @@ export interface Actions {
   readonly status: (options: StatusFlags) => Run;
   readonly doctor: (options: DoctorFlags) => Run;
   readonly replay: (projection: string, options: ReplayFlags) => Run;
+  readonly test: (cases: readonly string[], options: TestFlags) => Run;
 }
 
 interface Json {
@@ -74,6 +75,10 @@ export interface DoctorFlags extends AddressOptions, ConfigFlags, Json {
 export interface ReplayFlags extends AddressOptions, ConfigFlags, Json {
   readonly promote?: true;
   readonly force?: true;
+}
+
+export interface TestFlags extends ConfigFlags, Json {
+  readonly once?: true;
 }
 
 export const parseCount = (text: string): number => {
@@ -277,6 +282,23 @@ ${examples(
       ),
     )
     .action((projection: string, options: ReplayFlags) => run(actions.replay(projection, options)));
+
+  withJson(withConfig(program.command("test")), "print JSON, one object a case")
+    .description("run case files: a projection on virtual time, without servers")
+    .argument("<cases...>", "case files in YAML or JSON, folders of them, or patterns")
+    .option("--once", "as written only; not also regrouped and restarted at every step")
+    .addHelpText(
+      "after",
+      `
+A case says events and what must come of them; docs/TESTKIT.md begins with one. The exit code is 1 if
+any case fails.
+${examples(
+  "tidemark test cases/",
+  "tidemark test revenue.yaml --once",
+  "tidemark test 'cases/**/*late*.yaml' --json",
+)}`,
+    )
+    .action((cases: string[], options: TestFlags) => run(actions.test(cases, options)));
 
   return program;
 };
