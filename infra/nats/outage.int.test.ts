@@ -11,10 +11,12 @@ import { suiteRuntime } from "../../actors/ports/contract/suite-runtime.ts";
 import { EventLog } from "../../actors/ports/event-log.ts";
 import type { LogRecord } from "../../actors/ports/event-log.ts";
 import { AppendError, IngestLog } from "../../actors/ports/ingest-log.ts";
+import { RelayTarget } from "../../actors/ports/relay-target.ts";
 import { Fenced, ResultLog } from "../../actors/ports/result-log.ts";
 import { Connection } from "./connection.ts";
 import { Appender } from "./ingest-log.ts";
 import { request, streamInfo } from "./jetstream-api.ts";
+import { openReader } from "./pull-reader.ts";
 import { Servers, natsTestLayer } from "./testing.ts";
 
 const topic = { name: "t", partitions: 6, retentionMs: 3_600_000, maxBytes: 512 * 1024 * 1024 };
@@ -126,6 +128,53 @@ describe("outages of NATS", () => {
       }
       const order = records.map(({ sequence }) => sequence);
       expect(order).toEqual([...order].sort((a, b) => a - b));
+    }).pipe(Effect.scoped),
+  );
+
+  test(
+    "T1: a relay goes on over kill -9: whole batches, each message once, in order",
+    Effect.gen(function* () {
+      const target = yield* RelayTarget;
+      const link = yield* Connection;
+      const batches = 40;
+      const size = 250;
+      const relaying = yield* Effect.forkChild(
+        Effect.gen(function* () {
+          let cursor = yield* target.cursor("projections");
+          for (const batch of upTo(batches)) {
+            const messages = upTo(size).map((index) => ({
+              subject: `projections.p.${index}`,
+              headers: [],
+              data: utf8(`${batch}/${index}`),
+            }));
+            const step = { ...cursor, position: batch + 1 };
+            cursor = { ...step, revision: yield* target.publish("projections", messages, step) };
+          }
+          return cursor;
+        }),
+        { startImmediately: true },
+      );
+      for (const share of [0.2, 0.5, 0.8]) {
+        yield* Effect.suspend(() => target.cursor("projections")).pipe(
+          Effect.repeat({ until: ({ position }) => position >= batches * share }),
+        );
+        yield* killAndStart;
+      }
+      const cursor = yield* Fiber.join(relaying);
+      expect(cursor).toMatchObject({ position: batches, revision: batches * (size + 1) });
+      const reader = yield* openReader(link, {
+        stream: "PROJECTIONS",
+        filters: ["projections.>"],
+        fromSequence: 1,
+        contiguous: false,
+      });
+      const published = yield* takeResults(
+        { next: reader.next.pipe(Effect.catchTag("LogGap", Effect.die)) },
+        batches * size,
+      );
+      expect(published.map(({ data }) => text(data))).toEqual(
+        upTo(batches).flatMap((batch) => upTo(size).map((index) => `${batch}/${index}`)),
+      );
     }).pipe(Effect.scoped),
   );
 
