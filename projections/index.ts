@@ -1,5 +1,6 @@
 /** The public face of Tidemark: what `import ... from "tidemark"` gives. See docs/DEFINITIONS.md. */
 export {
+  collect,
   count,
   distinct,
   first,
@@ -11,6 +12,7 @@ export {
   quantiles,
   stddev,
   sum,
+  topK,
   variance,
 } from "./definition/aggregate.ts";
 export type {

@@ -2,6 +2,7 @@
 import type { AggregatePlan } from "../../projections/definition/plan.ts";
 import { quantileName } from "../../projections/definition/check-aggregate.ts";
 import type { Accumulator } from "./accumulator.ts";
+import { Collect } from "./collect.ts";
 import { Count } from "./count.ts";
 import { Distinct } from "./distinct.ts";
 import { Edge } from "./edge.ts";
@@ -10,6 +11,7 @@ import { Mean } from "./mean.ts";
 import { Quantiles } from "./quantiles.ts";
 import { Sum } from "./sum.ts";
 import { DoubleSums, ExactSums } from "./sums.ts";
+import { TopK } from "./top-k.ts";
 import { DoubleSpread, ExactSpread } from "./spread.ts";
 import { Variance } from "./variance.ts";
 
@@ -43,6 +45,10 @@ export const makeAccumulator = (aggregate: AggregatePlan): Accumulator => {
         quantiles: definition.qs.map((q) => [quantileName(q), q]),
         single: false,
       });
+    case "topK":
+      return new TopK(definition, aggregate.inputType!);
+    case "collect":
+      return new Collect(definition.limit, aggregate.inputType!);
     case "variance":
     case "stddev":
       return new Variance(integer ? new ExactSpread() : new DoubleSpread(), definition);

@@ -28,6 +28,10 @@ const AGGREGATES: Readonly<Record<string, AggregateDefinition>> = {
   cents: { fn: "distinct", of: CENTS, precision: 8, sketch: true },
   middle: { fn: "quantile", of: CENTS, q: 0.5, relativeError: 0.1, sketch: true },
   tails: { fn: "quantiles", of: WEIGHT, qs: [0.01, 0.999], relativeError: 0.1, sketch: false },
+  topCents: { fn: "topK", of: CENTS, k: 2, capacity: 3, sketch: true },
+  topStores: { fn: "topK", of: STORE, k: 3, capacity: 16, sketch: false },
+  someCents: { fn: "collect", of: CENTS, limit: 3 },
+  someStores: { fn: "collect", of: STORE, limit: 10 },
   stores: { fn: "distinct", of: STORE, precision: 12, sketch: false },
 };
 

@@ -1,7 +1,18 @@
 /** Aggregates of the language: makers give checked data, and mistakes are told with their paths. */
 import { describe, expect, expectTypeOf, it } from "vitest";
 import type { DefinitionError } from "../errors.ts";
-import { distinct, first, last, quantile, quantiles, stddev, sum, variance } from "./aggregate.ts";
+import {
+  collect,
+  distinct,
+  first,
+  last,
+  quantile,
+  quantiles,
+  stddev,
+  sum,
+  topK,
+  variance,
+} from "./aggregate.ts";
 import type { AggregateDefinition } from "./definition.ts";
 import { checkProjection } from "./check-projection.ts";
 import { event, field } from "./field-expression.ts";
@@ -67,6 +78,12 @@ const MADE: readonly (readonly [made: AggregateDefinition, json: unknown])[] = [
     quantiles(field("x"), [0.5, 0.999], { relativeError: 0.001, sketch: true }),
     { fn: "quantiles", of: X, qs: [0.5, 0.999], relativeError: 0.001, sketch: true },
   ],
+  [topK(field("x"), 10), { fn: "topK", of: X, k: 10 }],
+  [
+    topK(field("string"), 100, { sketch: true }),
+    { fn: "topK", of: { field: "string" }, k: 100, capacity: 1600, sketch: true },
+  ],
+  [collect(field("x"), { limit: 3 }), { fn: "collect", of: X, limit: 3 }],
   [variance(field("x"), { population: true }), { fn: "variance", of: X, population: true }],
 ];
 
@@ -115,6 +132,15 @@ describe("a mistake", () => {
     [
       { fn: "quantile", of: X, q: 0.5, relativeError: 1e-5 },
       "aggregates.a.relativeError: must be a number from 0.001 to 0.1, not 0.00001",
+    ],
+    [
+      { fn: "topK", of: X, k: 10, capacity: 9 },
+      "aggregates.a.capacity: must be a whole number, 10 to 2048, not 9",
+    ],
+    [{ fn: "topK", of: X }, "aggregates.a.k: must be a whole number, 1 to 100, not nothing"],
+    [
+      { fn: "collect", of: X },
+      "aggregates.a.limit: must be a whole number, 1 to 1000, not nothing",
     ],
     [
       { fn: "sum", of: X, population: true },

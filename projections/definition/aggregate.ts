@@ -1,5 +1,5 @@
 /** What a projection computes for each key and window. Nulls are skipped; see docs/DEFINITIONS.md. */
-import { DISTINCT_PRECISION, QUANTILE_RELATIVE_ERROR } from "./check-aggregate.ts";
+import { DISTINCT_PRECISION, QUANTILE_RELATIVE_ERROR, topKCapacity } from "./check-aggregate.ts";
 import type { AggregateDefinition } from "./definition.ts";
 import { toExpression, type NumberExpression, type StringExpression } from "./field-expression.ts";
 
@@ -130,3 +130,34 @@ export const quantiles = (
   sketch: false,
   ...options,
 });
+
+/**
+ * The `k` most frequent values, 1 to 100: a list of records `{ value, count, error }`, the most frequent
+ * first. A value came at least `count` and at most `count + error` times. Exact, with errors of 0,
+ * while there are no more different values than `capacity`; beyond, errors are at most
+ * 2 / `capacity` of all. With `sketch`, a record of `top` and `sketch`.
+ */
+export const topK = (
+  of: ScalarExpression,
+  k: number,
+  options: SketchOptions & {
+    /** How many values are watched: `k` to 2,048. Default: 16 k, and at least 256. */
+    readonly capacity?: number;
+  } = {},
+): AggregateDefinition => ({
+  fn: "topK",
+  of: toExpression(of),
+  k,
+  capacity: topKCapacity(k),
+  sketch: false,
+  ...options,
+});
+
+/**
+ * The first `limit` values in the order of the log, 1 to 1,000, as a record of `values` and `total`: how
+ * many there were. Beyond the limit values are left out, and `total` says so.
+ */
+export const collect = (
+  of: ScalarExpression,
+  options: { readonly limit: number },
+): AggregateDefinition => ({ fn: "collect", of: toExpression(of), limit: options.limit });

@@ -11,7 +11,7 @@ import {
 } from "./check-expression.ts";
 import type { AggregateDefinition } from "./definition.ts";
 import type { ExpressionType } from "./expression.ts";
-import { at, shown, type Mistakes, type Range } from "./reading.ts";
+import { at, shown, type Fields, type Mistakes, type Range } from "./reading.ts";
 
 export const DISTINCT_PRECISION = 12;
 const PRECISIONS: Range = { min: 8, max: 16 };
@@ -19,6 +19,12 @@ const PRECISIONS: Range = { min: 8, max: 16 };
 export const QUANTILE_RELATIVE_ERROR = 0.01;
 const RELATIVE_ERRORS: Range = { min: 0.001, max: 0.1 };
 const QUANTILES_MAX = 100;
+
+const TOP_K: Range = { min: 1, max: 100 };
+const TOP_K_CAPACITY_MAX = 2_048;
+const COLLECTED: Range = { min: 1, max: 1_000 };
+
+export const topKCapacity = (k: number): number => Math.max(256, 16 * k);
 
 type FunctionName = AggregateDefinition["fn"];
 
@@ -30,7 +36,7 @@ interface Form {
   readonly options: Readonly<Record<string, OptionReader>>;
 }
 
-type OptionReader = (value: unknown, path: string, mistakes: Mistakes) => unknown;
+type OptionReader = (value: unknown, path: string, mistakes: Mistakes, given: Fields) => unknown;
 
 const flag: OptionReader = (value, path, mistakes) => mistakes.boolean(value ?? false, path);
 
@@ -40,8 +46,8 @@ const whole =
     mistakes.whole(value ?? standard, path, range);
 
 const between =
-  ({ min, max }: Range): OptionReader =>
-  (value, path, mistakes) =>
+  ({ min, max }: Range) =>
+  (value: unknown, path: string, mistakes: Mistakes): number | undefined =>
     typeof value === "number" && value >= min && value <= max
       ? value
       : mistakes.add(path, `must be a number from ${min} to ${max}, not ${shown(value)}`);
@@ -59,7 +65,7 @@ const shares: OptionReader = (value, path, mistakes) => {
   }
   const names = new Set<string>();
   return items.map((item, index) => {
-    const q = share(item, at(path, index), mistakes) as number | undefined;
+    const q = share(item, at(path, index), mistakes);
     if (q === undefined) return undefined;
     if (names.has(quantileName(q))) mistakes.add(at(path, index), `is there twice: ${q}`);
     names.add(quantileName(q));
@@ -69,6 +75,17 @@ const shares: OptionReader = (value, path, mistakes) => {
 
 /** The name of a quantile in a record: "p50", "p99.9". */
 export const quantileName = (q: number): string => `p${Number((q * 100).toPrecision(12))}`;
+
+const capacity: OptionReader = (value, path, mistakes, { k }) => {
+  const least = typeof k === "number" && k >= 1 && k <= TOP_K.max ? k : 1;
+  const range = { min: least, max: TOP_K_CAPACITY_MAX };
+  return mistakes.whole(value ?? topKCapacity(least), path, range);
+};
+
+const required =
+  (range: Range): OptionReader =>
+  (value, path, mistakes) =>
+    mistakes.whole(value, path, range);
 
 const ofNumber = (
   fn: FunctionName,
@@ -96,6 +113,12 @@ const FORMS: Readonly<Record<FunctionName, Form>> = {
     precision: whole(PRECISIONS, DISTINCT_PRECISION),
     sketch: flag,
   }),
+  topK: ofScalar("topK", { k: required(TOP_K), capacity, sketch: flag }, 'topK(field("x"), 10)'),
+  collect: ofScalar(
+    "collect",
+    { limit: required(COLLECTED) },
+    'collect(field("x"), { limit: 100 })',
+  ),
   quantile: ofNumber(
     "quantile",
     { q: share, relativeError, sketch: flag },
@@ -131,7 +154,7 @@ export const checkAggregate = (
   const options = Object.fromEntries(
     Object.entries(form.options).map(([key, read]) => [
       key,
-      read(given[key], at(path, key), mistakes),
+      read(given[key], at(path, key), mistakes, given),
     ]),
   );
   if (form.takes === "nothing") {

@@ -72,7 +72,16 @@ export type AggregateDefinition =
       readonly qs: readonly number[];
       readonly relativeError: number;
       readonly sketch: boolean;
-    };
+    }
+  | {
+      readonly fn: "topK";
+      readonly of: Expression;
+      readonly k: number;
+      /** How many values are watched: counts are off by at most 2 / capacity of all. */
+      readonly capacity: number;
+      readonly sketch: boolean;
+    }
+  | { readonly fn: "collect"; readonly of: Expression; readonly limit: number };
 
 /**
  * Which updates of an open window are published besides the final one. `early` by ingest time
