@@ -8,7 +8,6 @@ import type {
 } from "../../projections/definition/definition.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { at } from "../../projections/definition/reading.ts";
-import type { KindName } from "../../proto/result-json.ts";
 
 /** Milliseconds since 1970, or ISO 8601 with a zone: "2024-01-01T08:00:00Z". */
 export type Time = number | string;
@@ -18,6 +17,9 @@ export type Span = number | string;
 
 /** The value of an aggregate or of a payload's field. */
 export type Scalar = number | bigint | string | boolean | null;
+
+/** A decoded output: its fields in the order in which they are shown; aggregates as "values.<name>". */
+export type Row = ReadonlyMap<string, Scalar>;
 
 /** All other keys are fields of the payload. */
 export interface EventStep {
@@ -53,7 +55,7 @@ export interface ExpectedUpdate {
   readonly key?: string | number;
   /** Its start, or its start and end. */
   readonly window?: Time | readonly [Time, Time];
-  readonly kind?: KindName;
+  readonly kind?: "early" | "final" | "correction" | "retraction";
   readonly revision?: number;
   readonly watermark?: Time;
   readonly partition?: number;
@@ -140,7 +142,7 @@ interface Placed {
 
 /** An expected thing: the fields that were given, by the names under which rows have them. */
 export interface ExpectedRow extends Placed {
-  readonly fields: ReadonlyMap<string, Scalar>;
+  readonly fields: Row;
 }
 
 export interface CheckedExpectation {

@@ -5,9 +5,8 @@
  * D2. Where order counts, the fewest rows are told to differ; a row that differs stands beside the
  *     one of its key that came in its place.
  */
-import type { ExpectedRow, LineOf, Scalar } from "./case.ts";
+import type { ExpectedRow, LineOf, Row, Scalar } from "./case.ts";
 import { showRow } from "./output.ts";
-import type { Row } from "./output.ts";
 
 export type Mark = "same" | "different" | "missing" | "unexpected";
 

@@ -4,11 +4,8 @@ import { DeadLetter_Reason } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { Value } from "../../proto/gen/tidemark/v1/result.ts";
 import { kindName } from "../../proto/result-json.ts";
-import type { Account, Scalar } from "./case.ts";
+import type { Account, Row, Scalar } from "./case.ts";
 import { showTime } from "./time.ts";
-
-/** In the order in which they are shown; values of aggregates as "values.<name>". */
-export type Row = ReadonlyMap<string, Scalar>;
 
 export const ACCOUNTS = [
   "events",

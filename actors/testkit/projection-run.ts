@@ -18,7 +18,7 @@ import type { TaskCore } from "../task/task-core.ts";
 import { encodeEntry, encodeTick, isPulse } from "./case-log.ts";
 import type { LogBatch } from "./case-log.ts";
 import { ACCOUNTS, letterRow, updateRow } from "./output.ts";
-import type { Row } from "./output.ts";
+import type { Row } from "./case.ts";
 
 const VERSION = 1;
 

@@ -14,11 +14,10 @@ import { allTogether, logOf, oneByOne, restartedThroughout } from "./case-log.ts
 import type { LogEntry } from "./case-log.ts";
 import type { FindProjection } from "./case-plan.ts";
 import { checkCase } from "./check-case.ts";
-import type { Case, CheckedCase, CheckedExpectation, LineOf } from "./case.ts";
+import type { Case, CheckedCase, CheckedExpectation, LineOf, Row } from "./case.ts";
 import { diffRow, diffRuns, diffSequence, diffSet, renderDiff } from "./diff-case.ts";
 import type { Diff, DiffRow, PaintDiff } from "./diff-case.ts";
 import { booksRow } from "./output.ts";
-import type { Row } from "./output.ts";
 import { ProjectionRun } from "./projection-run.ts";
 import { showTime } from "./time.ts";
 
