@@ -10,7 +10,8 @@
  *     most `floor` times.
  * F2. floor <= 2 n / (capacity + 1) after n values, whether counted here or merged in: each purge takes
  *     the median from at least half of capacity + 1 values, and n is all there is to take from.
- * F3. What happens depends on the values held and not on where they lie. `write` sorts them.
+ * F3. Values are held in the order in which they were taken in, which the log decides; `write` keeps it.
+ *     Which are let go does not depend on it.
  */
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import type { KeyTable } from "../kernel/key-table.ts";
@@ -18,7 +19,8 @@ import type { KeyTable } from "../kernel/key-table.ts";
 const CAPACITY_MIN = 8;
 
 export interface FrequentItem {
-  readonly id: number;
+  /** Valid until the next value is added to any sketch. */
+  readonly bytes: Uint8Array;
   readonly count: number;
   readonly error: number;
 }
@@ -116,14 +118,11 @@ export class FrequentItems {
   /** By count, the largest first; of equal counts by their bytes. */
   sorted(): FrequentItem[] {
     const items = Array.from({ length: this.#size }, (_, i) => ({
-      id: this.#ids[i]!,
+      bytes: this.#keys.bytesOf(this.#ids[i]!),
       count: this.#counts[i]!,
       error: this.#errors[i]!,
     }));
-    return items.sort(
-      (a, b) =>
-        b.count - a.count || Buffer.compare(this.#keys.bytesOf(a.id), this.#keys.bytesOf(b.id)),
-    );
+    return items.sort((a, b) => b.count - a.count || Buffer.compare(a.bytes, b.bytes));
   }
 
   /** Lets go of all values. */
@@ -135,12 +134,12 @@ export class FrequentItems {
   write(out: ByteWriter): void {
     out.varint(this.#floor);
     out.varint(this.#size);
-    for (const { id, count, error } of this.sorted()) {
-      const bytes = this.#keys.bytesOf(id);
+    for (let i = 0; i < this.#size; i++) {
+      const bytes = this.#keys.bytesOf(this.#ids[i]!);
       out.varint(bytes.length);
       out.raw(bytes);
-      out.varint(count);
-      out.varint(error);
+      out.varint(this.#counts[i]!);
+      out.varint(this.#errors[i]!);
     }
   }
 

@@ -81,9 +81,9 @@ export class TopK implements Accumulator {
   #writeItems(sketch: FrequentItems, limit: number, out: ByteWriter): void {
     const items = sketch.sorted().slice(0, limit);
     writeListValue(out, items.length, (item, i) => {
-      const { id, count, error } = items[i]!;
+      const { bytes, count, error } = items[i]!;
       writeRecordValue(item, [
-        ["value", (value) => writeScalarValue(this.#type, this.#keys.bytesOf(id), value)],
+        ["value", (value) => writeScalarValue(this.#type, bytes, value)],
         ["count", (value) => writeIntValue(value, count)],
         ["error", (value) => writeIntValue(value, error)],
       ]);
