@@ -5,6 +5,7 @@ import type { Update } from "../../proto/gen/tidemark/v1/commit.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
+import { propertyRuns } from "../testkit/property-runs.ts";
 import { describeUpdate, digestHex, PartitionRun } from "../testkit/run.ts";
 import { MergeCore } from "./merge-core.ts";
 
@@ -176,7 +177,7 @@ test("section 6: however partitions interleave and restart, finals and last valu
         expect(finals(a.updates).size).toBe(counted.size);
       },
     ),
-    { numRuns: Number(process.env["TIDEMARK_PROPERTY_RUNS"] ?? 200) },
+    { numRuns: propertyRuns(200) },
   );
 });
 

@@ -5,11 +5,12 @@ import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import { runModel } from "../testkit/model.ts";
 import type { ModelEvent, ModelSettings } from "../testkit/model.ts";
 import { encodeBatch, salesPlan, topicPlan } from "../testkit/plans.ts";
+import { propertyRuns } from "../testkit/property-runs.ts";
 import { digestHex, PartitionRun } from "../testkit/run.ts";
 import { imbalance } from "./books-keeper.ts";
 
 /** The long run: TIDEMARK_PROPERTY_RUNS=10000. */
-const RUNS = Number(process.env["TIDEMARK_PROPERTY_RUNS"] ?? 300);
+const RUNS = propertyRuns(300);
 
 const INGEST = 1_000_000;
 

@@ -4,9 +4,10 @@ import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import type { ProjectionDefinition } from "../../projections/definition/definition.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
+import { propertyRuns } from "../testkit/property-runs.ts";
 import { describeUpdate, digestHex, PartitionRun } from "../testkit/run.ts";
 
-const RUNS = Number(process.env["TIDEMARK_PROPERTY_RUNS"] ?? 300);
+const RUNS = propertyRuns(300);
 const COUNT = { n: { fn: "count" } } as const;
 
 const planOf = (

@@ -4,9 +4,10 @@ import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import type { ProjectionDefinition } from "../../projections/definition/definition.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
+import { propertyRuns } from "../testkit/property-runs.ts";
 import { describeUpdate, digestHex, PartitionRun } from "../testkit/run.ts";
 
-const RUNS = Number(process.env["TIDEMARK_PROPERTY_RUNS"] ?? 300);
+const RUNS = propertyRuns(300);
 const COUNT = { n: { fn: "count" } } as const;
 const SUMS = { n: { fn: "count" }, weight: { fn: "sum", of: { field: "weight" } } } as const;
 
@@ -117,7 +118,8 @@ test("with lateness enough for all, windows are those of the definition, in ever
             emit: { mode: each ? "each" : "final" },
           }),
         );
-        for (let i = 0; i < sales.length; i += size) run.read(encodeBatch(sales.slice(i, i + size)));
+        for (let i = 0; i < sales.length; i += size)
+          run.read(encodeBatch(sales.slice(i, i + size)));
         run.read(encodeBatch([pulse("end", 50_000)])).take();
         expect(current(run)).toEqual(naive(sales, sizeMs));
         expect(run.core.size()).toEqual({ keys: 0, windows: 0, slots: 0 });
@@ -149,7 +151,10 @@ test("with little lateness a restart anywhere changes nothing, and the books bal
         const broken = new PartitionRun(plan);
         for (const one of [...sales, pulse("end", 50_000)]) {
           whole.read(encodeBatch([one])).take();
-          broken.read(encodeBatch([one])).take().restart();
+          broken
+            .read(encodeBatch([one]))
+            .take()
+            .restart();
         }
         expect(broken.output).toEqual(whole.output);
         expect(digestHex(broken.core)).toBe(digestHex(whole.core));
@@ -165,7 +170,10 @@ test("with little lateness a restart anywhere changes nothing, and the books bal
 test("a global window gives running totals and never closes", () => {
   const run = new PartitionRun(planOf({ window: { kind: "global" }, emit: { mode: "each" } }));
   run.read(encodeBatch([sale("a", -5), sale("b", 7)])).read(encodeBatch([sale("c", 1)]));
-  expect(run.take().output.updates.map((update) => update.values[0]!.kind?.value)).toEqual(["2", "3"]);
+  expect(run.take().output.updates.map((update) => update.values[0]!.kind?.value)).toEqual([
+    "2",
+    "3",
+  ]);
   expect(run.output.updates.every((update) => update.kind === Kind.KIND_EARLY)).toBe(true);
   expect(run.output.deadLetters).toEqual([]);
 });
