@@ -5,9 +5,12 @@
  * A2. `write` is canonical: equal accumulators write equal bytes, on every machine. It is what
  *     snapshots, partials and digests are made of.
  * A3. merge(write(a)) into b gives the accumulator of a's events followed by b's, for counts, exact
- *     sums and extremes bit for bit; for floating-point sums, b + a in that order.
+ *     sums, extremes, distinct counts and quantiles bit for bit; for floating-point sums, b + a in that
+ *     order; for frequent values, one within the same bounds. Merged into an empty slot it is a itself, bit
+ *     for bit: that is how snapshots are read.
  *
- * Adding an aggregate: a file like `count.ts`, and a line in `aggregates.ts`.
+ * Adding an aggregate: a file like `count.ts` and a line in `aggregates.ts`; its form in
+ * `projections/definition/check-aggregate.ts` and its maker beside it in `aggregate.ts`.
  */
 import type { Vector } from "../expression/vector.ts";
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";

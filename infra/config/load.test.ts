@@ -367,8 +367,9 @@ describe("mistakes", () => {
     await write({ "tidemark.config.json": JSON.stringify(config) });
     expect(await mistakesOf()).toEqual([
       "tidemark.config.json: topics[0].partitions: must be a whole number, 1 to 4096, not 0",
-      'tidemark.config.json: projections[1].aggregates.n.fn: must be one of "count", "sum", "min", ' +
-        '"max", "mean", not "cuont"; did you mean "count"?',
+      expect.stringMatching(
+        /^tidemark\.config\.json: projections\[1\]\.aggregates\.n\.fn: must be one of "count", .*, not "cuont"; did you mean "count"\?$/,
+      ),
       'tidemark.config.json: projections[2]: two different projections are called "p"; the other is ' +
         "tidemark.config.json: projections[0]",
       'tidemark.config.json: projections[0].topic: there is no topic "sale"; there are no topics',
