@@ -108,7 +108,7 @@ export class DDSketch {
     this.#greatest = Math.max(this.#greatest, from.double());
   }
 
-  /** As Datadog's DDSketch.proto has it: what its libraries read and merge. */
+  /** As Datadog's DDSketch.proto has it, with the bins of its Go library's linear mapping. */
   toProto(): Uint8Array {
     const out = new ByteWriter(1024);
     const part = new ByteWriter(1024);
