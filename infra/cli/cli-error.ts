@@ -25,12 +25,16 @@ export class CliError extends Error {
 export const isServiceError = (error: unknown): error is ServiceError =>
   error instanceof Error && "code" in error && "details" in error;
 
+/** grpc-js wraps what the socket said in words of its own. */
+const connectionProblem = (details: string): string =>
+  /Last error: (?:Error: )?(.*?)\. Resolution note/.exec(details)?.[1] ?? details;
+
 /** An error of a gRPC call, in the words of a command line. */
 export const fromServiceError = (error: unknown, address: string): unknown => {
   if (!isServiceError(error)) return error;
   switch (error.code) {
     case status.UNAVAILABLE:
-      return new CliError(`no gateway answers at ${address}: ${error.details}`, {
+      return new CliError(`no gateway answers at ${address}: ${connectionProblem(error.details)}`, {
         hint: "Start the system with `tidemark start`, or name another gateway with --gateway.",
       });
     case status.DEADLINE_EXCEEDED:

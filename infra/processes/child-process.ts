@@ -2,8 +2,9 @@
  * What a gateway and a worker have in common: they read the running configuration, log under their
  * name, show metrics, say that they are ready, and drain when they are told to end.
  */
-import { Effect } from "effect";
+import { Cause, Effect } from "effect";
 import type { Layer, Scope } from "effect";
+import { runMain } from "../supervisor/run-main.ts";
 import { logFormatFor, logLayer } from "../telemetry/log.ts";
 import {
   serveTelemetry,
@@ -12,6 +13,18 @@ import {
 } from "../telemetry/telemetry-server.ts";
 import { readRunningConfig, type RunningConfig } from "./running-config.ts";
 import { METRICS_PORT_VARIABLE } from "./system.ts";
+
+/**
+ * Runs a child's main effect. An expected failure goes to the supervisor, who says it once; only a
+ * defect is printed here, with its stack.
+ */
+export const runChild = <A, E>(main: Effect.Effect<A, E>): void =>
+  runMain(main, {
+    reportFailure: (cause) => {
+      const isDefect = cause.reasons.some((reason) => reason._tag === "Die");
+      if (isDefect || process.send === undefined) process.stderr.write(`${Cause.pretty(cause)}\n`);
+    },
+  });
 
 export const childConfig: Effect.Effect<RunningConfig> = Effect.promise(() =>
   readRunningConfig(process.argv[2] ?? ""),

@@ -1,6 +1,7 @@
 /** Entry point of the gateway process: `gateway.ts <running-config.json>`. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import { Effect, Fiber, Layer } from "effect";
 import { IngestLog } from "../../actors/ports/ingest-log.ts";
 import { FIRST_VERSION } from "../../actors/relay/active-versions.ts";
@@ -8,9 +9,9 @@ import { IngestService } from "../../gateway/ingest/ingest-service.ts";
 import { Query, type QueryService } from "../../gateway/query/index.ts";
 import { GatewayServer, type GatewayService } from "../../gateway/server.ts";
 import { natsLayer } from "../nats/index.ts";
-import { runMain, sayReady } from "../supervisor/run-main.ts";
+import { sayReady } from "../supervisor/run-main.ts";
 import { ingestMetrics, queryMetrics } from "../telemetry/gateway-metrics.ts";
-import { childConfig, childLogs, childTelemetry, portFrom } from "./child-process.ts";
+import { childConfig, childLogs, childTelemetry, portFrom, runChild } from "./child-process.ts";
 import { systemClock } from "./gateway-clock.ts";
 import { loadPlans, type Plans } from "./plans.ts";
 import type { RunningConfig } from "./running-config.ts";
@@ -100,4 +101,6 @@ const main = Effect.gen(function* () {
   ).pipe(Effect.provide(childLogs("gateway", config)));
 });
 
-runMain(main);
+// Its errors reach us as errors; its own words on stderr would be said twice.
+setLogVerbosity(logVerbosity.NONE);
+runChild(main);

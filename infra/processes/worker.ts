@@ -4,8 +4,8 @@ import { runWorker } from "../../actors/worker/worker.ts";
 import { StatusBoard } from "../../actors/worker/status-board.ts";
 import { natsLayer } from "../nats/index.ts";
 import { redisSnapshotStore } from "../redis/index.ts";
-import { runMain, sayReady } from "../supervisor/run-main.ts";
-import { childConfig, childLogs, childTelemetry } from "./child-process.ts";
+import { sayReady } from "../supervisor/run-main.ts";
+import { childConfig, childLogs, childTelemetry, runChild } from "./child-process.ts";
 import { loadPlans } from "./plans.ts";
 import type { RunningConfig } from "./running-config.ts";
 import type { WorkerReady } from "./system.ts";
@@ -58,4 +58,4 @@ const main = Effect.gen(function* () {
   );
 });
 
-runMain(main);
+runChild(main);
