@@ -50,3 +50,30 @@ export const startSystemProcess = async (...args: readonly string[]): Promise<Sy
     },
   };
 };
+
+export interface CommandOutput {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command of the command line against a system, to its end. */
+export const command = (
+  system: SystemProcess,
+  args: readonly string[],
+  input = "",
+): Promise<CommandOutput> =>
+  new Promise((done, fail) => {
+    const child = spawn(process.execPath, ["--import", "tsx", "infra/cli/main.ts", ...args], {
+      cwd: ROOT,
+      env: { ...process.env, TIDEMARK_DATA_DIR: system.dir, NO_COLOR: "1" },
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.on("data", (text) => (stdout += String(text)));
+    child.stderr.on("data", (text) => (stderr += String(text)));
+    child.once("error", fail);
+    child.once("close", (code) => done({ exitCode: code ?? -1, stdout, stderr }));
+    child.stdin.end(input);
+  });

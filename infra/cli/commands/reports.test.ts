@@ -1,0 +1,170 @@
+import { expect, it } from "vitest";
+import { NO_BOOKS } from "../../../actors/commit/marker.ts";
+import type { StreamInfo } from "../../nats/jetstream-api.ts";
+import type { Survey, TaskSurvey } from "../survey.ts";
+import { plain } from "../terminal/colour.ts";
+import { renderFindings, streamMistakes } from "./doctor.ts";
+import { renderStatus, statusJson, summarise } from "./status.ts";
+import { deadLetterLine, reasonName } from "./tail-dead-letters.ts";
+import { DeadLetter, DeadLetter_Reason } from "../../../proto/gen/tidemark/v1/dead_letter.ts";
+
+const HOUR_MS = 3_600_000;
+
+const task = (
+  kind: TaskSurvey["kind"],
+  partition: number,
+  watermark: number | undefined,
+  lag: number | undefined,
+): TaskSurvey => ({
+  kind,
+  projection: "departures",
+  version: 2,
+  partition,
+  lag,
+  marker: {
+    sequence: 1,
+    epoch: 1,
+    number: 1,
+    inputSequence: 7,
+    watermark,
+    idle: false,
+    ingestTime: 0,
+    digest: new Uint8Array(8),
+    definitionDigest: new Uint8Array(8),
+    books: { ...NO_BOOKS, events: 10, counted: 8, late: 1, duplicate: 1 },
+    retainFrom: 0,
+  },
+});
+
+const survey = (tasks: readonly TaskSurvey[]): Survey => ({
+  topics: [{ name: "flights", partitions: [{ partition: 0, first: 1, last: 9, bytes: 2_048 }] }],
+  tasks,
+  deadLetters: [{ topic: "flights", projection: "departures", reason: "late", count: 2 }],
+  streams: [],
+  resultsLast: 3,
+});
+
+const report = (tasks: readonly TaskSurvey[]) => ({
+  run: undefined,
+  survey: survey(tasks),
+  projections: [
+    {
+      projection: "departures",
+      version: 2,
+      active: true,
+      results: 42,
+      watermark: undefined,
+      incomplete: false,
+    },
+  ],
+});
+
+it("sums the tasks of a projection and takes the least watermark", () => {
+  const tasks = [task("window", 0, 5 * HOUR_MS, 2), task("window", 1, 3 * HOUR_MS, 1)];
+  expect(summarise(report(tasks))).toEqual([
+    {
+      projection: "departures",
+      version: 2,
+      active: true,
+      results: 42,
+      lag: 3,
+      watermark: 3 * HOUR_MS,
+      events: 20,
+      counted: 16,
+      late: 2,
+      duplicate: 2,
+      deadLetters: 2,
+    },
+  ]);
+});
+
+it("takes the watermark of the merging task where there is one, and counts its input once", () => {
+  const tasks = [task("partial", 0, 5 * HOUR_MS, 0), task("merge", 0, 4 * HOUR_MS, 6)];
+  expect(summarise(report(tasks))[0]).toMatchObject({ watermark: 4 * HOUR_MS, lag: 6, events: 10 });
+});
+
+it("does not claim to know the lag of a projection that is not configured here", () => {
+  expect(summarise(report([task("window", 0, undefined, undefined)]))[0]).toMatchObject({
+    lag: undefined,
+    watermark: undefined,
+  });
+});
+
+it("shows topics, projections and dead letters as tables", () => {
+  expect(renderStatus(report([task("window", 0, 0, 2)]), plain)).toBe(
+    [
+      "Topics",
+      "topic    partition  first  last     size",
+      "flights          0      1     9  2.0 KiB",
+      "",
+      "Projections",
+      "projection  version  results  lag  watermark            events  counted  late  duplicate  dead letters",
+      "departures       2*       42    2  1970-01-01 00:00:00      10        8     1          1             2",
+      "",
+      "Dead letters",
+      "topic    projection  reason  count",
+      "flights  departures  late        2",
+      "",
+    ].join("\n"),
+  );
+  expect(JSON.parse(statusJson(report([task("window", 0, 0, 2)])))).toMatchObject({
+    system: null,
+    tasks: [{ kind: "window", partition: 0, lag: 2, inputSequence: 7, watermark: 0 }],
+  });
+});
+
+it("names each setting of a stream that is not as it must be", () => {
+  const config = {
+    storage: "file",
+    discard: "new",
+    retention: "limits",
+    max_age: 86_400_000 * 1e6,
+    max_bytes: -1,
+  } as unknown as StreamInfo["config"];
+  expect(streamMistakes(config, { maxAgeMs: 86_400_000, maxBytes: -1 })).toEqual([]);
+  const other = { ...config, discard: "old", max_age: 0 } as unknown as StreamInfo["config"];
+  expect(streamMistakes(other, { maxAgeMs: 86_400_000, maxBytes: undefined })).toEqual([
+    "discard is old, not new",
+    "max_age is none, not 1 d 0 h",
+  ]);
+});
+
+it("marks what is good and what is not", () => {
+  expect(
+    renderFindings(
+      [
+        { about: "nats-server", verdict: "good", text: "version 2.15.1" },
+        { about: "durability", verdict: "bad", text: "fsync is off" },
+      ],
+      plain,
+    ),
+  ).toBe("✓ nats-server  version 2.15.1\n✗ durability   fsync is off\n");
+});
+
+it("says of a dead letter what happened to it", () => {
+  const late = DeadLetter.decode(
+    DeadLetter.encode({
+      reason: DeadLetter_Reason.REASON_LATE,
+      topic: "flights",
+      projection: "departures-by-origin",
+      version: 1,
+      position: undefined,
+      eventId: "late-0",
+      eventType: "flights.Departure",
+      eventKey: "AZO",
+      eventTime: 9 * HOUR_MS,
+      ingestTime: 0,
+      window: { start: 9 * HOUR_MS, end: 10 * HOUR_MS },
+      watermark: 0,
+      lateness: 90_000,
+      error: "",
+      codeVersion: "0.1.0",
+      event: Buffer.alloc(0),
+    }).finish(),
+  );
+  expect(reasonName(late.reason)).toBe("late");
+  expect(deadLetterLine(late)).toBe(
+    "1970-01-01 09:00:00  late     departures-by-origin        AZO           late-0            " +
+      "1 min 30 s too late for the window of 1970-01-01 09:00:00",
+  );
+});
