@@ -57,7 +57,7 @@ const measureAll = (flags: BenchFlags, terminal: Terminal) =>
       seconds: LATENCY_SECONDS,
     });
     err.write("Replay.\n");
-    const replay = yield* measureReplay(bench, "per-minute");
+    const replay = yield* measureReplay(bench, "readings");
     const figures: Figures = {
       seed: flags.seed,
       fsync: bench.system.config.nats.requireFsync,

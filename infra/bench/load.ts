@@ -2,7 +2,8 @@
  * The benchmark's events: seeded, about 100 bytes each, out of order within the topic's bounds; and
  * what their results must be, counted here as they are made.
  *
- * L1. The same seed gives the same events. Event time moves by a millisecond an event.
+ * L1. The same seed gives the same events. Event time moves as if 100,000 events happened a second, so
+ *     a window of ten seconds holds a million events, and a result stands for a hundred.
  * L2. A run begins at a time of its own, later than all runs before it, so runs do not mix.
  */
 import { ByteWriter, tagOf } from "../../actors/kernel/byte-writer.ts";
@@ -13,8 +14,9 @@ import type { EncodedRequest } from "../demo/ordered-publisher.ts";
 import { HEARTBEAT, READING } from "./bench-projections.ts";
 
 export const KEYS = 10_000;
-export const WINDOW_MS = 60_000;
-const DISORDER_MS = 5_000;
+export const WINDOW_MS = 10_000;
+const EVENTS_PER_MS = 100;
+const DISORDER_MS = 2_000;
 const VALUE_MAX = 1_000;
 const NOTE_CHARS = 40;
 const VALUE_TAG = tagOf(1, 0);
@@ -66,7 +68,7 @@ export class Load {
       const key = Math.floor(jitterOf(number, seed) * KEYS);
       const value = Math.floor(jitterOf(number, seed + 1) * VALUE_MAX);
       const disorder = Math.floor(jitterOf(number, seed + 2) * DISORDER_MS);
-      const time = startTime + Math.max(0, number - disorder);
+      const time = startTime + Math.max(0, Math.floor(number / EVENTS_PER_MS) - disorder);
       payload.reset();
       payload.varintField(VALUE_TAG, value);
       payload.raw(NOTE);
@@ -94,7 +96,8 @@ export class Load {
   /** Where a later run may begin. */
   get endTime(): number {
     const { startTime } = this.#options;
-    return startTime + (Math.ceil(this.#made / WINDOW_MS) + 2) * WINDOW_MS;
+    const windows = Math.ceil(this.#made / EVENTS_PER_MS / WINDOW_MS);
+    return startTime + (windows + 2) * WINDOW_MS;
   }
 
   /** Every window of the run, by key and window start, as ListResults gives them. */

@@ -62,7 +62,7 @@ const check = (load: Load, from: number, address: string) =>
     (client) =>
       attempt(async () => {
         const actual = client.listResults({
-          projection: "per-minute",
+          projection: "readings",
           keyPrefix: "",
           from,
           to: load.endTime,

@@ -114,6 +114,17 @@ const settle = (link: Link, system: RunningSystem, { err }: Terminal) =>
     return seen;
   });
 
+/** Calls back with how many have gone by. */
+async function* counting<Item>(
+  items: AsyncIterable<Item>,
+  onItem: () => void,
+): AsyncGenerator<Item> {
+  for await (const item of items) {
+    onItem();
+    yield item;
+  }
+}
+
 const compareAll = (
   file: FlightFile,
   address: string,
@@ -122,7 +133,18 @@ const compareAll = (
   Effect.acquireUseRelease(
     Effect.sync(() => new GatewayClient(address)),
     (client) =>
-      attempt(async () => {
+      Effect.gen(function* () {
+        const clock = yield* Clock.Clock;
+        const projections = yield* attempt(() => client.listProjections());
+        const progress = new Progress({
+          output: err,
+          label: "Checking",
+          unit: "windows",
+          total: projections.reduce((sum, { active, results }) => sum + (active ? results : 0), 0),
+          now: () => clock.currentTimeMillisUnsafe(),
+        });
+        let seen = 0;
+        const samples: string[] = [];
         const comparisons: Comparison[] = [];
         for (const { name, results } of EXPECTED_PROJECTIONS) {
           const busiest = new Busiest();
@@ -133,9 +155,12 @@ const compareAll = (
             to: undefined,
             version: 0,
           });
-          comparisons.push(await compareResults(name, results(file), busiest.watch(actual)));
-          err.write(`\n${busiest.render(`Busiest windows of ${name}`, err.paint)}`);
+          const watched = counting(busiest.watch(actual), () => progress.update(++seen));
+          comparisons.push(yield* attempt(() => compareResults(name, results(file), watched)));
+          samples.push(busiest.render(`Busiest windows of ${name}`, err.paint));
         }
+        progress.finish();
+        err.write(`\n${samples.join("\n")}`);
         return comparisons;
       }),
     (client) => Effect.sync(() => client.close()),
@@ -216,6 +241,7 @@ export const run = (flags: DemoFlags, real: Terminal): Run => {
     if (folder.repeated) err.write("The same events are sent again: no number may change.\n");
 
     const startedAt = yield* Clock.currentTimeMillis;
+    err.write(`Starting nats-server, redis-server, a gateway and ${config.workers} workers.\n\n`);
     const logFile = join(config.dataDir, "tidemark.log");
     const system = yield* startSystem({ config, output: { file: logFile } });
     const readyAt = yield* Clock.currentTimeMillis;
