@@ -107,7 +107,6 @@ const measure = async (
   const payload = new ByteWriter(16);
   const sentAt = new Float64Array(probes);
   const fields = lanes.map((key) => typeAndKeyFields(PROBE, key));
-  const probeTime = load.endTime;
   const startedAt = performance.now();
   let sent = 0;
   let probed = 0;
@@ -123,7 +122,8 @@ const measure = async (
         payload.varint(NUMBER_TAG);
         payload.varint(probed);
         const lane = probed % partitions;
-        writer.add("probe-", probed, fields[lane]!, probeTime, payload);
+        // At the load's own time: a probe from the future would make the load late.
+        writer.add("probe-", probed, fields[lane]!, load.time, payload);
         // From when it was due: that the generator itself was late is part of what a user would see.
         sentAt[probed] = startedAt + (probed / PROBES_PER_SECOND) * 1_000;
         await foreground.publish({ bytes: writer.finish(), events: 1 });

@@ -93,6 +93,11 @@ export class Load {
     return { bytes: writer.finish(), events: partitions };
   }
 
+  /** Event time of the load just now. */
+  get time(): number {
+    return this.#options.startTime + Math.floor(this.#made / EVENTS_PER_MS);
+  }
+
   /** Where a later run may begin. */
   get endTime(): number {
     const { startTime } = this.#options;
