@@ -33,6 +33,7 @@ import {
   type SupervisorEvent,
 } from "../supervisor/supervisor.ts";
 import { counter } from "../telemetry/metric-names.ts";
+import { serveTelemetry, type TelemetryUnavailable } from "../telemetry/telemetry-server.ts";
 import { loadPlans } from "./plans.ts";
 import { publishRunFile, type RunFile } from "./run-file.ts";
 import { writeRunningConfig, type RunningConfig } from "./running-config.ts";
@@ -57,7 +58,13 @@ export interface RunningSystem {
 }
 
 export type SystemError =
-  ConfigError | ServerError | InspectError | ConnectError | ProvisionError | ChildStartFailed;
+  | ConfigError
+  | ServerError
+  | InspectError
+  | ConnectError
+  | ProvisionError
+  | ChildStartFailed
+  | TelemetryUnavailable;
 
 /** What a gateway or worker says when it is ready: ports, to be taken again after a restart. */
 export const GatewayReady = Schema.Struct({
@@ -165,6 +172,13 @@ export const startSystem = Effect.fn("startSystem")(function* (
   );
   const gatewayReady = gatewayLife!.life()!.ready;
   const metricsUrl = (port: number) => `http://${config.metrics.host}:${port}/metrics`;
+  const telemetry = yield* serveTelemetry({
+    process: "system",
+    host: config.metrics.host,
+    port: Number(portInRow(config.metrics.port, config.workers + 1)),
+    health: () => whoIsAway(supervisor.children()),
+    status: () => supervisor.children().map(statusOf),
+  });
   const run = yield* publishRunFile(dataDir, {
     startedAt: new Date(yield* Clock.currentTimeMillis).toISOString(),
     gateway: gatewayReady.address,
@@ -172,6 +186,7 @@ export const startSystem = Effect.fn("startSystem")(function* (
     ...(nats === undefined ? {} : { natsMonitorUrl: nats.monitorUrl }),
     redisUrl,
     processes: [
+      { name: "system", metrics: metricsUrl(telemetry.port) },
       { name: "gateway", metrics: metricsUrl(gatewayReady.metricsPort) },
       ...workerLives.map(({ name, life }) => ({
         name,
@@ -187,6 +202,17 @@ export const startSystem = Effect.fn("startSystem")(function* (
     children: supervisor.children,
     failure: supervisor.failure,
   };
+});
+
+const whoIsAway = (children: readonly Supervised<unknown>[]): string | undefined => {
+  const away = children.filter(({ life }) => life() === undefined).map(({ name }) => name);
+  return away.length === 0 ? undefined : `not running: ${away.join(", ")}`;
+};
+
+const statusOf = ({ name, life, restarts }: Supervised<unknown>) => ({
+  name,
+  pid: life()?.pid ?? null,
+  restarts: restarts(),
 });
 
 /** Redis is a cache: without it the system goes on, and says so. */

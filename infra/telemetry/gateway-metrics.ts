@@ -3,77 +3,74 @@
  * never per event.
  */
 import { status } from "@grpc/grpc-js";
-import type { Context, Metric } from "effect";
+import type { Context } from "effect";
 import type { IngestMetrics } from "../../gateway/ingest/metrics.ts";
 import type { QueryMetrics } from "../../gateway/query/index.ts";
-import { counter, gauge, seconds, type Labels, type MetricKey } from "./metric-names.ts";
+import { gauge, type MetricKey } from "./metric-names.ts";
+import { byLabels, PlainCounter, PlainHistogram } from "./plain-metric.ts";
 
-/** Metrics by their labels, each made once: making one costs more than updating it. */
-const made = <M>(make: (labels: Labels) => M) => {
-  const byLabels = new Map<string, M>();
-  return (labels: Labels): M => {
-    const id = Object.values(labels).join("\0");
-    let metric = byLabels.get(id);
-    if (metric === undefined) byLabels.set(id, (metric = make(labels)));
-    return metric;
-  };
-};
+const VERDICTS = ["stored", "quarantined", "invalid", "unavailable"] as const;
 
-const counters = (key: MetricKey) => made((labels) => counter(key, labels));
-const histograms = (key: MetricKey) => made((labels) => seconds(key, labels));
+type Registry = Context.Context<never>;
 
-export const ingestMetrics = (context: Context.Context<never>): IngestMetrics => {
-  const events = counters("ingestEvents");
-  const bytes = counters("ingestBytes");
-  const requestSeconds = histograms("ingestRequestSeconds");
-  const refused = counters("ingestRefused");
-  const appendSeconds = histograms("ingestAppendSeconds");
-  const appendedEvents = counters("ingestAppendedEvents");
-  const appendedBytes = counters("ingestAppendedBytes");
-  const appendFailures = counters("ingestAppendFailures");
-  const add = (metric: Metric.Metric<number, unknown>, value: number) => {
-    if (value > 0) metric.updateUnsafe(value, context);
-  };
+const counters = (key: MetricKey, names: readonly [string, string], context: Registry) =>
+  byLabels(names, (labels) => new PlainCounter(key, labels, context));
+const histograms = (key: MetricKey, names: readonly [string, string], context: Registry) =>
+  byLabels(names, (labels) => new PlainHistogram(key, labels, context));
+
+export const ingestMetrics = (context: Registry): IngestMetrics => {
+  const events = counters("ingestEvents", ["topic", "verdict"], context);
+  const bytes = counters("ingestBytes", ["topic", "method"], context);
+  const requestSeconds = histograms("ingestRequestSeconds", ["topic", "method"], context);
+  const refused = counters("ingestRefused", ["method", "reason"], context);
+  const appendSeconds = histograms("ingestAppendSeconds", ["topic", "partition"], context);
+  const appendedEvents = counters("ingestAppendedEvents", ["topic", "partition"], context);
+  const appendedBytes = counters("ingestAppendedBytes", ["topic", "partition"], context);
+  const appendFailures = counters("ingestAppendFailures", ["topic", "kind"], context);
   return {
-    answered: ({ topic, method, latencyMs, ...outcome }) => {
-      for (const verdict of ["stored", "quarantined", "invalid", "unavailable"] as const) {
-        if (outcome[verdict] > 0) add(events({ topic, verdict }), outcome[verdict]);
+    answered: (outcome) => {
+      const { topic, method } = outcome;
+      for (const verdict of VERDICTS) {
+        const count = outcome[verdict];
+        if (count > 0) events(topic, verdict).add(count);
       }
-      add(bytes({ topic, method }), outcome.bytes);
-      requestSeconds({ method }).updateUnsafe(latencyMs / 1_000, context);
+      bytes(topic, method).add(outcome.bytes);
+      requestSeconds(topic, method).observe(outcome.latencyMs / 1_000);
     },
-    refused: (method, reason) => add(refused({ method, reason }), 1),
-    appended: ({ topic, failure, latencyMs, ...outcome }) => {
+    refused: (method, reason) => refused(method, reason).add(1),
+    appended: (outcome) => {
+      const { topic, failure } = outcome;
       if (failure !== undefined) {
-        add(appendFailures({ topic, kind: failure }), 1);
+        appendFailures(topic, failure).add(1);
         return;
       }
-      appendSeconds({ topic }).updateUnsafe(latencyMs / 1_000, context);
-      add(appendedEvents({ topic }), outcome.events);
-      add(appendedBytes({ topic }), outcome.bytes);
+      const partition = String(outcome.partition);
+      appendSeconds(topic, partition).observe(outcome.latencyMs / 1_000);
+      appendedEvents(topic, partition).add(outcome.events);
+      appendedBytes(topic, partition).add(outcome.bytes);
     },
   };
 };
 
-export const queryMetrics = (context: Context.Context<never>): QueryMetrics => {
-  const requests = counters("queryRequests");
-  const results = counters("queryResults");
-  const missed = counters("queryMissed");
-  const applied = counter("queryApplied", {});
+export const queryMetrics = (context: Registry): QueryMetrics => {
+  const requests = counters("queryRequests", ["method", "code"], context);
+  const results = counters("queryResults", ["method", "code"], context);
+  const missed = counters("queryMissed", ["projection", "version"], context);
+  const applied = new PlainCounter("queryApplied", {}, context);
   const position = gauge("queryPosition", {});
   const pending = gauge("queryPending", {});
   const subscriptions = gauge("querySubscriptions", {});
   return {
     applied: (outcome) => {
-      applied.updateUnsafe(outcome.rows, context);
+      applied.add(outcome.rows);
       position.updateUnsafe(outcome.position, context);
       pending.updateUnsafe(outcome.pending, context);
     },
-    missed: (projection, version, commits) =>
-      missed({ projection, version: String(version) }).updateUnsafe(commits, context),
+    missed: (projection, version, commits) => missed(projection, String(version)).add(commits),
     answered: (method, code, count) => {
-      requests({ method, code: status[code] }).updateUnsafe(1, context);
-      results({ method }).updateUnsafe(count, context);
+      const name = status[code] ?? String(code);
+      requests(method, name).add(1);
+      results(method, name).add(count);
     },
     subscriptions: (open) => subscriptions.updateUnsafe(open, context),
   };

@@ -94,7 +94,7 @@ export type MetricKey = keyof typeof METRICS;
 export type Labels = Readonly<Record<string, string>>;
 
 /** From half a millisecond to half a minute. */
-const SECONDS = [
+export const SECONDS: readonly number[] = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
 

@@ -106,17 +106,24 @@ it("turns what the gateway tells into counters and histograms", () => {
     return PrometheusMetrics.formatUnsafe(context);
   }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()), Effect.runSync);
   const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  // Four milliseconds lie between the boundaries 2.5 and 5.
+  expect(samples).toContain(
+    'tidemark_ingest_request_seconds_bucket{topic="orders",method="PublishStream",le="0.0025"} 0',
+  );
+  expect(samples).toContain(
+    'tidemark_ingest_request_seconds_bucket{topic="orders",method="PublishStream",le="0.005"} 1',
+  );
   expect(samples.filter((line) => !line.includes("_bucket"))).toEqual([
     'tidemark_ingest_events_total{topic="orders",verdict="stored"} 9',
     'tidemark_ingest_events_total{topic="orders",verdict="invalid"} 1',
     'tidemark_ingest_request_bytes_total{topic="orders",method="PublishStream"} 900',
-    'tidemark_ingest_request_seconds_sum{method="PublishStream"} 0.004',
-    'tidemark_ingest_request_seconds_count{method="PublishStream"} 1',
+    'tidemark_ingest_request_seconds_sum{topic="orders",method="PublishStream"} 0.004',
+    'tidemark_ingest_request_seconds_count{topic="orders",method="PublishStream"} 1',
     'tidemark_ingest_refused_total{method="Publish",reason="unknown-topic"} 1',
-    'tidemark_ingest_append_seconds_sum{topic="orders"} 0.003',
-    'tidemark_ingest_append_seconds_count{topic="orders"} 1',
-    'tidemark_ingest_appended_events_total{topic="orders"} 9',
-    'tidemark_ingest_appended_bytes_total{topic="orders"} 800',
+    'tidemark_ingest_append_seconds_sum{topic="orders",partition="0"} 0.003',
+    'tidemark_ingest_append_seconds_count{topic="orders",partition="0"} 1',
+    'tidemark_ingest_appended_events_total{topic="orders",partition="0"} 9',
+    'tidemark_ingest_appended_bytes_total{topic="orders",partition="0"} 800',
     'tidemark_ingest_append_failures_total{topic="orders",kind="full"} 1',
   ]);
 });
