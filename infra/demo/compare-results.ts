@@ -51,22 +51,22 @@ const place = (key: string, windowStart: number): string =>
 
 /** What is wrong with a result, or undefined. */
 const differenceOf = (expected: ExpectedResult, actual: Result): string | undefined => {
-  const at = place(expected.key, expected.windowStart);
+  const at = () => place(expected.key, expected.windowStart);
   if (actual.window?.end !== expected.windowEnd) {
-    return `${at}: ends at ${actual.window?.end}, not ${expected.windowEnd}`;
+    return `${at()}: ends at ${actual.window?.end}, not ${expected.windowEnd}`;
   }
   if (actual.kind !== Kind.KIND_FINAL && actual.kind !== Kind.KIND_CORRECTION) {
-    return `${at}: is ${Kind[actual.kind]}, not final`;
+    return `${at()}: is ${Kind[actual.kind]}, not final`;
   }
   const names = Object.keys(expected.values);
   if (actual.values.length !== names.length) {
-    return `${at}: has ${actual.values.length} values, not ${names.length}`;
+    return `${at()}: has ${actual.values.length} values, not ${names.length}`;
   }
   for (const [index, name] of names.entries()) {
     const value = actual.values[index]!;
     if (value.name !== name || !sameValue(expected.values[name]!, value.value)) {
       return (
-        `${at}: ${value.name} is ${shownActual(value.value)}, ` +
+        `${at()}: ${value.name} is ${shownActual(value.value)}, ` +
         `but ${name} must be ${shownExpected(expected.values[name]!)}`
       );
     }
