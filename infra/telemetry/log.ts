@@ -76,7 +76,7 @@ export const renderText = (line: LogLine, colour: boolean): string => {
   const time = paint("\x1b[2m", line.time.toISOString().slice(11, 23));
   const head = `${time} ${level} ${line.process.padEnd(9)} ${line.message}`;
   const cause = line.cause === undefined ? "" : `\n  ${line.cause.replaceAll("\n", "\n  ")}`;
-  return `${head}${paint("\x1b[2m", fields)}${cause}`;
+  return `${head}${fields === "" ? "" : paint("\x1b[2m", fields)}${cause}`;
 };
 
 const text = (part: unknown): string =>
