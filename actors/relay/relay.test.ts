@@ -9,7 +9,7 @@ import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import { RelayTarget } from "../ports/relay-target.ts";
 import { ResultLog } from "../ports/result-log.ts";
 import { salesPlan } from "../testkit/plans.ts";
-import { broker, turns, until, virtually } from "../testkit/virtual-engine.ts";
+import { broker, Faults, turns, until, virtually } from "../testkit/virtual-engine.ts";
 import type { Broker } from "../testkit/virtual-engine.ts";
 import { Relay } from "./relay.ts";
 import type { RelayKind } from "./relay.ts";
@@ -166,6 +166,26 @@ test("a relay that starts between two promotions knows which came before it", ()
       yield* Effect.forkScoped((yield* relayOf("projections")).run);
       yield* until(() => relayed(log).length === 3);
       expect(keysOf(log)).toEqual(["a", "b", "c"]);
+    }),
+  ));
+
+test("what is read again after an outage is judged by the promotions before it (Y2)", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      commit(log, "results.sales.1.0", ["old"]);
+      yield* Effect.forkScoped((yield* relayOf("projections")).run);
+      yield* until(() => relayed(log).length === 1);
+      // Nothing of these is published, so the cursor stays in front of them.
+      commit(log, "results.sales.2.0", ["too early"]);
+      promote(log, "sales", 2);
+      yield* turns(50);
+      (yield* Faults).add([{ at: "results.next", kind: "fail" }]);
+      commit(log, "results.sales.1.0", ["too late"]);
+      yield* turns(50);
+      commit(log, "results.sales.2.0", ["new"]);
+      yield* until(() => keysOf(log).includes("new"));
+      expect(keysOf(log)).toEqual(["old", "new"]);
     }),
   ));
 

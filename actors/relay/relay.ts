@@ -103,21 +103,21 @@ export class Relay {
   );
 
   readonly #takeOver = Effect.gen({ self: this }, function* () {
-    const { outlet, target, results } = this.#options;
+    const { outlet, target } = this.#options;
     const last = yield* untilAvailable(outlet.cursor(target));
     yield* this.#publish([], { ...last, epoch: last.epoch + 1 });
-    const projections = [...this.#plans.keys()];
-    this.#versions = yield* activeVersionsAt(results, projections, last.position);
   }).pipe(Effect.retry({ times: TAKEOVERS_MAX, while: (error) => error instanceof Fenced }));
 
   /** One life of a reader: from the cursor until reading fails. */
   readonly #relay = Effect.gen({ self: this }, function* () {
     const { results, target } = this.#options;
-    // What was gathered is gathered again.
+    // What was gathered is gathered again, under the versions that were active then (Y2).
     this.#messages = [];
     this.#bytes = 0;
     this.#position = this.#cursor.position;
     this.#offset = this.#cursor.offset;
+    const projections = [...this.#plans.keys()];
+    this.#versions = yield* activeVersionsAt(results, projections, this.#position);
     const commits = target === "projections" ? ["results.>"] : ["results.>", "partials.>"];
     const reader = yield* untilAvailable(
       results.open([...commits, CONTROL_FILTER], this.#cursor.position + 1),
