@@ -1,9 +1,11 @@
 /** What else may go wrong around a partition's tasks, one thing a test. */
 import { Effect, Metric } from "effect";
+import { TestClock } from "effect/testing";
 import { expect, test } from "vitest";
 import { SnapshotStore } from "../ports/snapshot-store.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
+import { commitSubject } from "../../proto/subjects.ts";
 import { encodeBatch, salesPlan, topicPlan } from "../testkit/plans.ts";
 import {
   broker,
@@ -12,6 +14,7 @@ import {
   publishedBy,
   SETTINGS,
   specOf,
+  turns,
   until,
   virtually,
 } from "../testkit/virtual-engine.ts";
@@ -65,6 +68,7 @@ const runUntil = (to: number, plans: readonly ProjectionPlan[] = [PLAN]) =>
   });
 
 const SNAPSHOT = groupSnapshotName("sales", 0, [TASK]);
+const ENTRY = `of/${commitSubject(TASK)}`;
 
 test("a zombie is fenced by its successor, and nothing is published twice", () =>
   virtually(
@@ -188,6 +192,59 @@ test("a snapshot of another state is found out by its digest, dropped, and rebui
       yield* owner.runOnly([specOf(PLAN)]);
       yield* until(() => committed(log) === 9);
       expect(starts(log)).toEqual(tens(9).slice(1));
+    }),
+  ));
+
+test("a task whose snapshot differs only further on is rebuilt, however slow the store is", () =>
+  virtually(
+    Effect.gen(function* () {
+      fill(yield* broker, 1, 5);
+      const store = yield* SnapshotStore;
+      const early = yield* Effect.andThen(runUntil(5), store.load(SNAPSHOT));
+      const log = yield* broker;
+      fill(log, 6, 8);
+      yield* runUntil(8);
+      // Two record batches before the marker: what differs shows while the log is read.
+      const data = encodeGroupSnapshot({ ...decodeGroupSnapshot(early!.data), inputSequence: 6 });
+      yield* store.save(SNAPSHOT, { epoch: 99, inputSequence: 6, data });
+      fill(log, 9, 9);
+      const slow: typeof store = {
+        ...store,
+        remove: (name) => Effect.andThen(Effect.sleep(100), store.remove(name)),
+      };
+      const owner = yield* ownerOf(PLAN).pipe(Effect.provideService(SnapshotStore, slow));
+      yield* owner.runOnly([specOf(PLAN)]);
+      yield* until(() => committed(log) === 9);
+      expect(owner.readers).toBe(1);
+      expect(starts(log)).toEqual(tens(9).slice(1));
+      yield* owner.drain;
+      expect(stateOf(owner)).toBe("stopped");
+    }),
+  ));
+
+test("snapshots are found again after the store was wiped", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      fill(log, 1, 5);
+      const store = yield* SnapshotStore;
+      const owner = yield* ownerOf(PLAN);
+      yield* owner.runOnly([specOf(PLAN)]);
+      let saved: number | undefined;
+      const savedUpTo = (sequence: number) =>
+        Effect.gen(function* () {
+          while (saved !== sequence) {
+            yield* TestClock.adjust(100);
+            yield* turns(5);
+            saved = (yield* store.load(SNAPSHOT))?.inputSequence;
+          }
+        });
+      yield* savedUpTo(5);
+      for (const name of [SNAPSHOT, ENTRY]) yield* store.remove(name);
+      fill(log, 6, 8);
+      yield* savedUpTo(8);
+      yield* turns(5);
+      expect(yield* store.load(ENTRY)).toBeDefined();
     }),
   ));
 

@@ -309,20 +309,27 @@ export class PartitionActor {
     }));
   }
 
-  /** P4. */
+  /** P4. A reader without tasks ends only after what leaves it to be rebuilt has another. */
   readonly #reap = Effect.gen({ self: this }, function* () {
     for (const task of this.tasks) {
       yield* task.report;
       const rebuild = task.mustRebuild;
-      if (!task.over && !rebuild) continue;
-      this.release(task);
-      if (!rebuild) continue;
-      const { from } = this.#options;
-      if (from !== undefined) yield* this.#keeper.remove(from.name);
-      task.startOver();
-      yield* this.#options.rebuild(task);
+      if ((!task.over && !rebuild) || !this.tasks.delete(task)) continue;
+      if (rebuild) yield* this.#rebuild(task);
+      if (this.tasks.size === 0) this.#emptied.openUnsafe();
     }
   });
+
+  /** The task is in nobody's hands meanwhile, so this is not to be cut off. */
+  #rebuild(task: EventTask): Effect.Effect<void> {
+    const { from, rebuild } = this.#options;
+    const removed = from === undefined ? Effect.void : this.#keeper.remove(from.name);
+    return removed.pipe(
+      Effect.andThen(Effect.sync(() => task.startOver())),
+      Effect.andThen(rebuild(task)),
+      Effect.uninterruptible,
+    );
+  }
 
   #stop(gap: LogGap): Effect.Effect<void> {
     const { topic, partition } = this.#options;

@@ -111,9 +111,8 @@ export class SnapshotKeeper {
     const epoch = Math.max(...taken.members.map((task) => task.marker.epoch));
     const { name, members, inputSequence, data } = taken;
     const saved = yield* this.#store.save(name, { epoch, inputSequence, data }).pipe(
-      Effect.tap((kept) =>
-        kept && name !== this.#savedName ? indexSnapshot(this.#store, name, members) : Effect.void,
-      ),
+      // Every time: a store that was wiped has lost the entries too, and is found again only by them.
+      Effect.tap((kept) => (kept ? indexSnapshot(this.#store, name, members) : Effect.void)),
       Effect.catchTag("SnapshotUnavailable", (error) => this.#warn(error)),
     );
     const now = yield* Clock.currentTimeMillis;

@@ -195,6 +195,8 @@ export class PartitionOwner {
   #bringTogether(reader: PartitionActor): void {
     const first = this.#readers[0]?.actor;
     if (first === undefined || first === reader || !first.caughtUp || !reader.caughtUp) return;
+    // A reader without tasks is about to end.
+    if (first.tasks.size === 0) return;
     if (reader.position < first.position) return;
     for (const task of reader.tasks) {
       if (!task.online) return;
