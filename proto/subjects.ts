@@ -13,6 +13,8 @@
  * |                     | relay.dlq                                       | cursor of the relay           |
  */
 
+import { createHash } from "node:crypto";
+
 export const RESULTS_STREAM = "RESULTS";
 export const PROJECTIONS_STREAM = "PROJECTIONS";
 export const DLQ_STREAM = "DLQ";
@@ -46,10 +48,24 @@ export const partialsFilter = (projection: string, version: number): string =>
 export const controlSubject = (projection: string): string => `control.${projection}`;
 
 /**
+ * Longest escaped key. A server ends the connection of a client whose subject does not fit into its
+ * control line, 4,096 bytes by default, and refuses headers of more than 64 KiB.
+ */
+export const ESCAPED_KEY_MAX = 3 * 1024;
+
+/**
  * A key as one subject token: UTF-8 bytes other than letters, digits, '-', '_' and '~' become
- * %XX; the empty key is "%". Injective, so different keys never share a subject.
+ * %XX; the empty key is "%". One that would be longer than ESCAPED_KEY_MAX, as no key of an event
+ * is, becomes "%~" and its SHA-256 in hexadecimal. Different keys never share a subject.
  */
 export const escapeKey = (key: string): string => {
+  // No character becomes less than one, so what is far too long is not escaped in vain.
+  const token = key.length > ESCAPED_KEY_MAX ? undefined : escapeBytes(key);
+  if (token !== undefined && token.length <= ESCAPED_KEY_MAX) return token;
+  return `%~${createHash("sha256").update(key, "utf8").digest("hex")}`;
+};
+
+const escapeBytes = (key: string): string => {
   if (key === "") return "%";
   if (/^[A-Za-z0-9_~-]+$/.test(key)) return key;
   let token = "";
@@ -62,7 +78,7 @@ export const escapeKey = (key: string): string => {
   return token;
 };
 
-/** The inverse of {@link escapeKey}. */
+/** The inverse of {@link escapeKey}; throws URIError for a key that was too long to be escaped. */
 export const unescapeKey = (token: string): string =>
   token === "%" ? "" : decodeURIComponent(token);
 

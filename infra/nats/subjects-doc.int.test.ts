@@ -1,15 +1,16 @@
 /** docs/SUBJECTS.md says what is so: its samples run against what the relay publishes. */
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Effect, Layer } from "effect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RelayTarget } from "../../actors/ports/relay-target.ts";
+import { RelayTarget, type OutgoingMessage } from "../../actors/ports/relay-target.ts";
 import { DEAD_LETTER_HEADERS, subjectToken, updateMessages } from "../../actors/relay/messages.ts";
 import { Commit, type Update } from "../../proto/gen/tidemark/v1/commit.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
-import { escapeKey, unescapeKey, UPDATE_HEADERS } from "../../proto/subjects.ts";
+import { ESCAPED_KEY_MAX, escapeKey, unescapeKey, UPDATE_HEADERS } from "../../proto/subjects.ts";
 import { startTestServers, type TestServers } from "../servers/testing.ts";
 import { connectionLayer, natsRelayTarget, provision } from "./index.ts";
 
@@ -79,20 +80,27 @@ const runSample = async (index: number, lines: number): Promise<readonly string[
   return printed.trimEnd().split("\n");
 };
 
+/** Behind what is there already, as the relay does it. */
+const publish = (messages: readonly OutgoingMessage[]): Promise<number> => {
+  const adapters = natsRelayTarget.pipe(
+    Layer.provideMerge(Layer.effectDiscard(provision({ topics: [] }))),
+    Layer.provideMerge(connectionLayer({ url: servers.natsUrl, name: "subjects" })),
+  );
+  return Effect.gen(function* () {
+    const target = yield* RelayTarget;
+    const { revision } = yield* target.cursor("projections");
+    const cursor = { position: 1, offset: 0, epoch: 1, revision };
+    return yield* target.publish("projections", messages, cursor);
+  }).pipe(Effect.timeout("10 seconds"), Effect.provide(adapters), Effect.runPromise);
+};
+
 beforeAll(async () => {
   text = await readFile(join(root, "docs/SUBJECTS.md"), "utf8");
   servers = await startTestServers();
   folder = await mkdtemp(join(tmpdir(), "tidemark-subjects-"));
   await symlink(join(root, "node_modules"), join(folder, "node_modules"));
   await writeFile(join(folder, "package.json"), '{ "type": "module" }');
-  const adapters = natsRelayTarget.pipe(
-    Layer.provideMerge(Layer.effectDiscard(provision({ topics: [] }))),
-    Layer.provideMerge(connectionLayer({ url: servers.natsUrl, name: "subjects" })),
-  );
-  const messages = updateMessages(source, commit(UPDATES));
-  await Effect.flatMap(RelayTarget, ({ publish }) =>
-    publish("projections", messages, { position: 1, offset: 0, epoch: 1, revision: 0 }),
-  ).pipe(Effect.provide(adapters), Effect.runPromise);
+  await publish(updateMessages(source, commit(UPDATES)));
 });
 
 afterAll(async () => {
@@ -137,6 +145,22 @@ it("escapes keys as it says", () => {
   }
   expect(rows.length).toBeGreaterThan(4);
   expect(escapeKey("")).toBe("%");
+});
+
+it("publishes keys that are too long for a subject under their hash", async () => {
+  const longest = "é".repeat(ESCAPED_KEY_MAX / 6);
+  const tooLong = [`${longest}x`, "k".repeat(ESCAPED_KEY_MAX + 1), "€".repeat(100_000)];
+  expect(escapeKey(longest)).toHaveLength(ESCAPED_KEY_MAX);
+  for (const key of tooLong) {
+    const hash = createHash("sha256").update(key, "utf8").digest("hex");
+    expect(escapeKey(key)).toBe(`%~${hash}`);
+  }
+  const keys = [longest, ...tooLong];
+  for (const subjects of [{ by: "key" }, { by: "bucket", buckets: 4 }] as const) {
+    const long = { ...source, projection: "p".repeat(63), subjects };
+    const updates = keys.map((key) => update(key, 0, Kind.KIND_FINAL, 1));
+    await expect(publish(updateMessages(long, commit(updates)))).resolves.toBeGreaterThan(0);
+  }
 });
 
 it("names the bucket of a key", () => {
