@@ -8,7 +8,7 @@
  * P3. What has arrived is bounded in bytes; the server sends no more until it is taken.
  * P4. Interrupting `next` loses nothing.
  */
-import { Effect, Latch } from "effect";
+import { Effect, Exit, Latch } from "effect";
 import type { Scope } from "effect";
 import { nuid } from "nats";
 import type { ConsumerConfig } from "nats";
@@ -221,23 +221,22 @@ export class PullReader {
   }
 }
 
-/** A reader that lives until the scope closes. */
+/** A reader that lives until the scope closes. One that cannot be opened leaves nothing behind. */
 export const openReader = Effect.fnUntraced(function* (
   link: Link,
   source: PullSource,
 ): Effect.fn.Return<PullReader, LogUnavailable | LogGap, Scope.Scope> {
-  const reader = yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      link.budget.join();
-      return new PullReader(link, source);
-    }),
-    (reader) =>
-      Effect.sync(() => {
-        reader.detach();
-        link.budget.leave();
-      }),
-  );
-  yield* reader.attach;
+  const reader = new PullReader(link, source);
+  const leave = Effect.sync(() => {
+    reader.detach();
+    link.budget.leave();
+  });
+  yield* Effect.suspend(() => {
+    link.budget.join();
+    return reader.attach.pipe(
+      Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.addFinalizer(() => leave) : leave)),
+    );
+  });
   yield* Effect.forkScoped(reader.stayAttached);
   return reader;
 });

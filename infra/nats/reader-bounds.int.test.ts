@@ -68,6 +68,20 @@ describe("bounds of readers", () => {
   );
 
   test(
+    "readers that could not be opened take no share from those that could",
+    Effect.gen(function* () {
+      const log = yield* EventLog;
+      const { budget } = yield* Connection;
+      const alone = budget.windowBytes;
+      for (const _ of upTo(20)) {
+        const error = yield* Effect.flip(log.open("no-such-topic", 0, 1));
+        expect(error._tag).toBe("LogUnavailable");
+      }
+      expect(budget.windowBytes).toBe(alone);
+    }).pipe(Effect.scoped),
+  );
+
+  test(
     "a reader whose consumer the server has lost makes another one and goes on",
     Effect.gen(function* () {
       const log = yield* EventLog;
