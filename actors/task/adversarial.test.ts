@@ -2,6 +2,7 @@
 import { Effect, Metric } from "effect";
 import { TestClock } from "effect/testing";
 import { expect, test } from "vitest";
+import { EventLog } from "../ports/event-log.ts";
 import { SnapshotStore } from "../ports/snapshot-store.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
@@ -245,6 +246,27 @@ test("snapshots are found again after the store was wiped", () =>
       yield* savedUpTo(8);
       yield* turns(5);
       expect(yield* store.load(ENTRY)).toBeDefined();
+    }),
+  ));
+
+test("a log that is cut for the first time while it is opened costs nothing", () =>
+  virtually(
+    Effect.gen(function* () {
+      fill(yield* broker, 1, 8);
+      const log = yield* runUntil(8);
+      yield* (yield* SnapshotStore).remove(SNAPSHOT);
+      fill(log, 9, 9);
+      const events = yield* EventLog;
+      const cut = Effect.sync(() => log.events("sales", 0).deleteBelow(3, () => true));
+      const cutOnceAsked: typeof events = {
+        ...events,
+        bounds: (topic, partition) => Effect.tap(events.bounds(topic, partition), cut),
+      };
+      const owner = yield* ownerOf(PLAN).pipe(Effect.provideService(EventLog, cutOnceAsked));
+      yield* owner.runOnly([specOf(PLAN)]);
+      yield* until(() => committed(log) === 9);
+      expect(stateOf(owner)).toBe("live");
+      expect(lastBooks(log).events).toBe(9);
     }),
   ));
 

@@ -206,6 +206,7 @@ export class PartitionActor {
     if (!this.#atLogStart || gap.found <= gap.expected) return yield* gap;
     this.#refuseCutLog(gap.found, Math.max(gap.found - 1, this.#endKnown));
     this.#position = gap.found - 1;
+    for (const task of this.tasks) task.noteCutLog();
     yield* this.#reap;
     return false;
   });

@@ -146,6 +146,11 @@ export class TaskActor<Input> {
     if (fromSequence > this.marker.inputSequence) this.#compare();
   }
 
+  /** Retention has cut the log since `begin`, which said that it is read from its first record. */
+  noteCutLog(): void {
+    this.#logWasCut = true;
+  }
+
   /**
    * Applies one input. `urgent` asks for a commit even without output; `boundary` says that a
    * commit may end after this input.
@@ -309,16 +314,20 @@ export class TaskActor<Input> {
   #compare(): void {
     const committed = hex(this.marker.digest);
     const found = hex(this.#core.digest());
-    if (found === committed && this.#booksAgree()) {
+    const sameState = found === committed;
+    if (sameState && this.#booksAgree()) {
       this.#send({ type: "restored" });
       return;
     }
+    const difference = sameState
+      ? `other books at input ${this.#position} than those that were committed`
+      : `digest ${found} at input ${this.#position}, but ${committed} was committed`;
     this.#send({
       type: "differed",
       reason:
-        `the state rebuilt from the log has digest ${found} at input ${this.#position}, but ` +
-        `${committed} was committed for input ${this.marker.inputSequence}: either the log was ` +
-        `cut before that input or the code is not deterministic`,
+        `the state rebuilt from the log has ${difference} for input ` +
+        `${this.marker.inputSequence}: either the log was cut before that input or the code is ` +
+        `not deterministic`,
     });
     this.#mustRebuild = !this.over;
   }
