@@ -16,6 +16,9 @@ export const TOPIC_DEFAULTS = {
 
 export const PARTITIONS_MAX = 4096;
 
+/** Two weeks: the engine keeps the times of ids in 31 bits of milliseconds, and every id costs memory. */
+const DEDUPE_HORIZON = { min: 0, max: 14 * 86_400_000 };
+
 const KEYS = [
   "name",
   "partitions",
@@ -98,7 +101,7 @@ export const checkTopic = (
     )!,
     maxOutOfOrdernessMs: duration("maxOutOfOrdernessMs"),
     maxFutureSkewMs: duration("maxFutureSkewMs"),
-    dedupeHorizonMs: duration("dedupeHorizonMs"),
+    dedupeHorizonMs: duration("dedupeHorizonMs", DEDUPE_HORIZON),
     idleAfterMs: duration("idleAfterMs", POSITIVE),
     retentionMs: duration("retentionMs", POSITIVE),
     maxBytes:

@@ -393,5 +393,9 @@ describe("mistakes", () => {
       "retentionMs: must be at least 1 ms, not 0",
       'types[0]: no schema declares a message "shop.Sael"; did you mean "shop.Sale"?',
     ]);
+    const forgetful = { ...topicDefinition, dedupeHorizonMs: 15 * 86_400_000 };
+    expect(mistakesOf(() => planTopic(forgetful, schemas))).toEqual([
+      "dedupeHorizonMs: must be at most 14 days, not 1296000000",
+    ]);
   });
 });
