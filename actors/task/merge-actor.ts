@@ -69,6 +69,8 @@ export class MergeActor {
       this.task.quarantine(`reading failed: ${String(defect)}`);
       return this.task.report;
     }),
+    // Whoever waits in `reached` sees that the task is over.
+    Effect.ensuring(Effect.sync(() => this.#advanced.openUnsafe())),
   );
 
   /** Waits until everything up to a RESULTS sequence is applied, or the task is over. */
