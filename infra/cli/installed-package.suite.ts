@@ -45,17 +45,26 @@ const environment = (): NodeJS.ProcessEnv => ({
 /** npx itself warns about settings of the machine. */
 const ourLines = (stderr: string): string => stderr.replace(/^npm warn .*\n/gm, "");
 
-export const installPackage = async (): Promise<InstalledPackage> => {
-  const folder = await mkdtemp(join(tmpdir(), "tidemark-package-"));
-  const dir = join(folder, "project");
+const packAndInstall = async (folder: string, dir: string, env: NodeJS.ProcessEnv) => {
   await mkdir(dir);
-  const env = environment();
   const packed = await run("npm", ["pack", "--silent", "--pack-destination", folder], {
     cwd: ROOT,
     env,
   });
   const tarball = join(folder, packed.stdout.trim().split("\n").at(-1)!);
   await run("npm", ["install", "--no-audit", "--no-fund", tarball], { cwd: dir, env });
+};
+
+export const installPackage = async (): Promise<InstalledPackage> => {
+  const folder = await mkdtemp(join(tmpdir(), "tidemark-package-"));
+  const dir = join(folder, "project");
+  const env = environment();
+  try {
+    await packAndInstall(folder, dir, env);
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
   const started: ChildProcess[] = [];
   return {
     dir,
