@@ -4,6 +4,8 @@
  * L1. A reader delivers every sequence from where it was opened, each once, in order; it fails with
  *     LogGap rather than jump over one.
  * L2. `append` returns only when the log holds the bytes durably.
+ * L3. `appendAfter` appends only while the log ends where its caller believes it to; also after an
+ *     outcome that was uncertain at first.
  */
 import { Context, Schema } from "effect";
 import type { Effect, Scope } from "effect";
@@ -64,5 +66,15 @@ export class EventLog extends Context.Service<
       partition: number,
       data: Uint8Array,
     ) => Effect.Effect<number, LogUnavailable>;
+    /**
+     * Appends if `last` is the log's last sequence, and returns the new one; undefined when the log
+     * had gone on meanwhile. After LogUnavailable it may or may not have happened.
+     */
+    readonly appendAfter: (
+      topic: string,
+      partition: number,
+      data: Uint8Array,
+      last: number,
+    ) => Effect.Effect<number | undefined, LogUnavailable>;
   }
 >()("actors/ports/EventLog") {}

@@ -6,6 +6,8 @@
  * T2. While silence lasts ticks come ever less often, down to one in `tickEveryMsMax`.
  * T3. A partition that never held an event gets no tick, for time cannot flow on from nothing; its
  *     tasks say in a commit that it is idle.
+ * T4. A tick stands right behind what was known when it was decided: an event that comes meanwhile
+ *     proves that the partition is not idle, and the tick is not appended.
  */
 import { Clock, Effect } from "effect";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
@@ -19,8 +21,14 @@ export interface IdleTickerOptions {
   readonly tickEveryMsMax: number;
   readonly events: EventLog["Service"];
   /** The reader that is furthest; undefined while nothing reads the partition. */
-  readonly reader: () => PartitionActor | undefined;
+  readonly reader: () => SilentReader | undefined;
 }
+
+/** What a reader tells of its partition. */
+export type SilentReader = Pick<
+  PartitionActor,
+  "position" | "caughtUp" | "lastEventAt" | "heldEvent" | "tasks"
+>;
 
 const tickAt = (time: number): Uint8Array =>
   RecordBatch.encode({ ingestTime: time, events: [], tick: { time } }).finish();
@@ -28,13 +36,15 @@ const tickAt = (time: number): Uint8Array =>
 /** False when the log holds more than was read: it is not silent. */
 const speak = Effect.fnUntraced(function* (
   { topic, partition, events }: IdleTickerOptions,
-  reader: PartitionActor,
+  reader: SilentReader,
   now: number,
 ) {
   const { last } = yield* events.bounds(topic, partition);
   if (last !== reader.position) return false;
-  if (reader.heldEvent) yield* events.append(topic, partition, tickAt(now));
-  else for (const task of reader.tasks) task.declareIdle();
+  if (reader.heldEvent) {
+    return (yield* events.appendAfter(topic, partition, tickAt(now), last)) !== undefined;
+  }
+  for (const task of reader.tasks) task.declareIdle();
   return true;
 });
 

@@ -1,4 +1,4 @@
-/** EventLog in memory: L1 and L2 of the port, with planned faults. */
+/** EventLog in memory: L1 to L3 of the port, with planned faults. */
 import { Effect, Layer } from "effect";
 import { EventLog, LogGap, LogUnavailable } from "../../actors/ports/event-log.ts";
 import type { LogReader, LogRecord } from "../../actors/ports/event-log.ts";
@@ -75,6 +75,13 @@ export const memoryEventLog: Layer.Layer<EventLog, never, MemoryBroker | Faults>
       return outcome.last;
     });
 
-    return EventLog.of({ bounds, open, append });
+    const appendAfter = (topic: string, partition: number, data: Uint8Array, last: number) =>
+      Effect.suspend(() =>
+        broker.events(topic, partition).lastSequence === last
+          ? append(topic, partition, data)
+          : Effect.undefined,
+      );
+
+    return EventLog.of({ bounds, open, append, appendAfter });
   }),
 );

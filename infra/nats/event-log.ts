@@ -5,7 +5,7 @@ import type { LogBounds } from "../../actors/ports/event-log.ts";
 import { AppendError } from "../../actors/ports/ingest-log.ts";
 import { eventsStream } from "../../proto/subjects.ts";
 import { Connection } from "./connection.ts";
-import { makeAppender } from "./ingest-log.ts";
+import { LogMovedOn, makeAppender } from "./ingest-log.ts";
 import { streamInfo, unavailable } from "./jetstream-api.ts";
 import { openReader } from "./pull-reader.ts";
 
@@ -34,16 +34,28 @@ export const natsEventLog: Layer.Layer<EventLog, never, Connection> = Layer.effe
         contiguous: true,
       });
 
-    const append = (topic: string, partition: number, data: Uint8Array) =>
+    const append = (topic: string, partition: number, data: Uint8Array, last?: number) =>
       Effect.tryPromise({
-        try: () => appender.append(topic, partition, data),
+        try: () => appender.append(topic, partition, data, last),
         catch: (error) => {
+          if (error instanceof LogMovedOn) return error;
           if (!(error instanceof AppendError)) throw error;
           const { message } = error.failure;
           return new LogUnavailable({ stream: eventsStream(topic, partition), message });
         },
       });
 
-    return EventLog.of({ bounds, open, append });
+    const appendAfter = (topic: string, partition: number, data: Uint8Array, last: number) =>
+      append(topic, partition, data, last).pipe(
+        Effect.catchTag("LogMovedOn", () => Effect.undefined),
+      );
+
+    return EventLog.of({
+      bounds,
+      open,
+      append: (topic, partition, data) =>
+        append(topic, partition, data).pipe(Effect.catchTag("LogMovedOn", Effect.die)),
+      appendAfter,
+    });
   }),
 );

@@ -53,6 +53,11 @@ interface Entry {
   problem: string;
 }
 
+/** The stream no longer ends where a conditional append expected it to. Nothing was stored. */
+export class LogMovedOn extends Error {
+  readonly _tag = "LogMovedOn";
+}
+
 export class Appender {
   readonly maxBytes: number;
   readonly #link: Link;
@@ -72,7 +77,13 @@ export class Appender {
     });
   }
 
-  readonly append = (topic: string, partition: number, data: Uint8Array): Promise<number> => {
+  /** `last`: append only if this is the stream's last sequence, else reject with LogMovedOn. */
+  readonly append = (
+    topic: string,
+    partition: number,
+    data: Uint8Array,
+    last?: number,
+  ): Promise<number> => {
     const stream = eventsStream(topic, partition);
     if (data.length > this.maxBytes) {
       const error = new RangeError(
@@ -85,7 +96,11 @@ export class Appender {
         stream,
         subject: eventsSubject(topic, partition),
         data,
-        headers: headerBlock([["Nats-Msg-Id", `${this.#idPrefix}${this.#nextId++}`]]),
+        // The server looks at the id first: a repeat of what is stored is acknowledged, not refused.
+        headers: headerBlock([
+          ["Nats-Msg-Id", `${this.#idPrefix}${this.#nextId++}`],
+          ...(last === undefined ? [] : [["Nats-Expected-Last-Sequence", last] as const]),
+        ]),
         resolve: (sequence) => {
           cancelTimer();
           resolve(sequence);
@@ -150,7 +165,9 @@ export class Appender {
     }
     const { description, err_code: code } = answer.error;
     const verdict = judge(answer.error);
-    if (verdict === "full") {
+    if (verdict === "conflict") {
+      entry.reject(new LogMovedOn(`${entry.stream}: ${description}`));
+    } else if (verdict === "full") {
       this.#fail(entry, { kind: "full", message: `${entry.stream} is full: ${description}` });
     } else if (verdict === "retry") {
       entry.problem = description;
@@ -194,7 +211,9 @@ export const natsIngestLog = (options?: IngestOptions): Layer.Layer<IngestLog, n
   Layer.effect(
     IngestLog,
     Effect.gen(function* () {
-      const { append, maxBytes } = yield* makeAppender(yield* Connection, options);
-      return IngestLog.of({ append, maxBytes });
+      const appender = yield* makeAppender(yield* Connection, options);
+      const append = (topic: string, partition: number, data: Uint8Array) =>
+        appender.append(topic, partition, data);
+      return IngestLog.of({ append, maxBytes: appender.maxBytes });
     }),
   );

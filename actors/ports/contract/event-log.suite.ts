@@ -1,4 +1,4 @@
-/** What every EventLog must do: L1 and L2 of the port. */
+/** What every EventLog must do: L1 to L3 of the port. */
 import { Context, Effect, Fiber } from "effect";
 import type { Layer } from "effect";
 import { describe, expect } from "vitest";
@@ -60,6 +60,22 @@ export const eventLogSuite = <E>(
           expect(given).toBe(sequence);
         }
         expect(yield* log.bounds(contractTopic, partition)).toEqual({ first: 1, last: 5 });
+      }),
+    );
+
+    test(
+      "L3: a conditional append takes place only at the end that its caller knows",
+      Effect.gen(function* () {
+        const { log, partition } = yield* partitionWith(0);
+        expect(yield* log.appendAfter(contractTopic, partition, bytesOf(1), 0)).toBe(1);
+        expect(yield* log.appendAfter(contractTopic, partition, bytesOf(2), 0)).toBeUndefined();
+        expect(yield* log.appendAfter(contractTopic, partition, bytesOf(2), 2)).toBeUndefined();
+        expect(yield* log.bounds(contractTopic, partition)).toEqual({ first: 1, last: 1 });
+        expect(yield* log.appendAfter(contractTopic, partition, bytesOf(2), 1)).toBe(2);
+        // Where the log ends does not depend on what is retained.
+        yield* (yield* EventLogRig).truncate(partition, 3);
+        expect(yield* log.appendAfter(contractTopic, partition, bytesOf(3), 0)).toBeUndefined();
+        expect(yield* log.appendAfter(contractTopic, partition, bytesOf(3), 2)).toBe(3);
       }),
     );
 
