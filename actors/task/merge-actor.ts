@@ -12,6 +12,7 @@ import type { SnapshotStore } from "../ports/snapshot-store.ts";
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import { partialsFilter } from "../../proto/subjects.ts";
 import { mergeSnapshotName } from "./group-snapshot.ts";
+import { keepRunning } from "./keep-running.ts";
 import type { MergeInput } from "./merge-core.ts";
 import type { EngineSettings } from "./settings.ts";
 import { findSnapshots } from "./snapshot-index.ts";
@@ -52,7 +53,8 @@ export class MergeActor {
 
   /** Until the task is over. Interruptible at any point: then `drain`. */
   readonly run: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
-    yield* Effect.forkScoped(this.#heartbeats);
+    const heartbeat = { loop: "heartbeat", of: `merging task ${this.#name}` } as const;
+    yield* Effect.forkScoped(keepRunning(heartbeat, this.#heartbeats));
     let from = yield* this.#load(true);
     while (!this.task.over) {
       yield* Effect.raceFirst(this.#read(from), this.#over.await);

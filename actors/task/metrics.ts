@@ -43,6 +43,10 @@ export const ENGINE_METRICS = {
     name: "tidemark_log_gaps_total",
     help: "Partitions stopped because records were deleted before they were read. Alarm on it.",
   },
+  loopRestarts: {
+    name: "tidemark_loop_restarts_total",
+    help: "Background loops started again after a defect, by loop. Alarm on it.",
+  },
   relayLag: {
     name: "tidemark_relay_lag_records",
     help: "RESULTS records that the relay has still to read.",

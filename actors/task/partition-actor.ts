@@ -16,6 +16,7 @@ import type { EventLog, LogReader, LogRecord } from "../ports/event-log.ts";
 import type { SnapshotStore } from "../ports/snapshot-store.ts";
 import { eventsStream } from "../../proto/subjects.ts";
 import { groupSnapshotName } from "./group-snapshot.ts";
+import { keepRunning } from "./keep-running.ts";
 import { counter } from "./metrics.ts";
 import type { EngineSettings } from "./settings.ts";
 import type { FoundSnapshot } from "./snapshot-index.ts";
@@ -106,7 +107,9 @@ export class PartitionActor {
   /** Until no task is left, or `until` is reached. Interruptible at any point: then `drain`. */
   readonly run: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
     yield* this.#load;
-    yield* Effect.forkScoped(this.#heartbeats);
+    const { topic, partition } = this.#options;
+    const heartbeat = { loop: "heartbeat", of: `partition ${topic}/${partition}` } as const;
+    yield* Effect.forkScoped(keepRunning(heartbeat, this.#heartbeats));
     yield* Effect.raceFirst(this.#read, this.#emptied.await);
   }).pipe(
     Effect.scoped,

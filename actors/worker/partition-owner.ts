@@ -13,6 +13,7 @@ import type { EventLog } from "../ports/event-log.ts";
 import type { ResultLog } from "../ports/result-log.ts";
 import type { SnapshotStore } from "../ports/snapshot-store.ts";
 import { tickWhenSilent } from "../task/idle-ticker.ts";
+import { keepRunning } from "../task/keep-running.ts";
 import { findSnapshots } from "../task/snapshot-index.ts";
 import type { FoundSnapshot } from "../task/snapshot-index.ts";
 import { PartitionActor } from "../task/partition-actor.ts";
@@ -92,12 +93,15 @@ export class PartitionOwner {
 
   /** Speaks for the partition when it is silent. Runs beside the tasks for as long as they do. */
   readonly ticks: Effect.Effect<never> = Effect.suspend(() =>
-    tickWhenSilent({
-      ...this.#options,
-      tickEveryMsMax: this.#options.settings.tickEveryMsMax,
-      events: this.#ports.events,
-      reader: () => this.#readers[0]?.actor,
-    }),
+    keepRunning(
+      { loop: "ticks", of: `partition ${this.#options.topic}/${this.#options.partition}` },
+      tickWhenSilent({
+        ...this.#options,
+        tickEveryMsMax: this.#options.settings.tickEveryMsMax,
+        events: this.#ports.events,
+        reader: () => this.#readers[0]?.actor,
+      }),
+    ),
   );
 
   /** Makes these the tasks that run: drains the others, then takes over those that are missing. */

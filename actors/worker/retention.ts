@@ -11,6 +11,7 @@ import { readMarker } from "../commit/marker.ts";
 import { Trimmer } from "../commit/trimmer.ts";
 import type { RelayTarget } from "../ports/relay-target.ts";
 import type { ResultLog } from "../ports/result-log.ts";
+import { keepRunning } from "../task/keep-running.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import type { TaskStatus } from "../task/task-status.ts";
 
@@ -69,12 +70,12 @@ export const trimRegularly = Effect.fnUntraced(function* (
       yield* trimmerOf(status).round(now, status.committedAt, neededFrom);
     }
   });
-  while (true) {
-    yield* Effect.sleep(settings.trimEveryMs);
-    yield* round.pipe(
-      Effect.catchTag("LogUnavailable", (error) =>
-        Effect.logWarning(`commits are not trimmed this time: ${error.message}`),
-      ),
-    );
-  }
+  const rounds = Effect.sleep(settings.trimEveryMs).pipe(
+    Effect.andThen(round),
+    Effect.catchTag("LogUnavailable", (error) =>
+      Effect.logWarning(`commits are not trimmed this time: ${error.message}`),
+    ),
+    Effect.forever,
+  );
+  return yield* keepRunning({ loop: "trimming", of: "this worker" }, rounds);
 });

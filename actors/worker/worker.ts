@@ -17,6 +17,7 @@ import { SnapshotStore } from "../ports/snapshot-store.ts";
 import { activeVersionsAt, applyPromotion, CONTROL_FILTER } from "../relay/active-versions.ts";
 import type { ActiveVersions } from "../relay/active-versions.ts";
 import { Relay } from "../relay/relay.ts";
+import { keepRunning } from "../task/keep-running.ts";
 import { DEFAULT_SETTINGS } from "../task/settings.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import { ownsRelays } from "./assignment.ts";
@@ -69,7 +70,10 @@ const followPromotions = Effect.fnUntraced(function* (
       }
     }
   });
-  return yield* untilAvailable(Effect.scoped(follow));
+  return yield* keepRunning(
+    { loop: "promotions", of: "this worker" },
+    untilAvailable(Effect.scoped(follow)),
+  );
 });
 
 /** Runs an effect to its end or for a while, whether or not the caller is being interrupted. */

@@ -7,6 +7,7 @@
  */
 import { Clock, Effect } from "effect";
 import type { Scope } from "effect";
+import { keepRunning } from "../../actors/task/keep-running.ts";
 import { relayCursorSubject } from "../../proto/subjects.ts";
 import { type ApiFailure, purge, storedMessage } from "./jetstream-api.ts";
 import type { Link } from "./link.ts";
@@ -50,9 +51,13 @@ export const keepTrimmed = (
         Effect.logWarning(`${targetStream(target)} was not trimmed: ${failure.message}`),
       ),
     );
-  return Effect.gen(function* () {
+  const rounds = Effect.gen(function* () {
     yield* trim("projections", retention.projectionsMs);
     yield* trim("dlq", retention.deadLettersMs);
     yield* Effect.sleep(trimEveryMs);
-  }).pipe(Effect.forever, Effect.forkScoped, Effect.asVoid);
+  }).pipe(Effect.forever);
+  return keepRunning({ loop: "retention", of: "PROJECTIONS and DLQ" }, rounds).pipe(
+    Effect.forkScoped,
+    Effect.asVoid,
+  );
 };
