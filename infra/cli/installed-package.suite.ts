@@ -28,6 +28,8 @@ export interface RunningStart {
   readonly stdout: () => string;
   /** Ctrl-C, which a terminal sends to the whole foreground group; resolves when all have ended. */
   readonly interrupt: () => Promise<void>;
+  /** SIGTERM to npx alone, as a supervisor of processes sends it; resolves when all have ended. */
+  readonly terminate: () => Promise<void>;
 }
 
 /** What npm adds to the environment of a script would make it another npm's folder. */
@@ -113,6 +115,10 @@ const startIn = (
         stdout: () => stdout,
         interrupt: () => {
           process.kill(-child.pid!, "SIGINT");
+          return ended;
+        },
+        terminate: () => {
+          child.kill("SIGTERM");
           return ended;
         },
       });

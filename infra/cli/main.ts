@@ -58,10 +58,10 @@ const version = (): string => {
   return "unknown";
 };
 
-// Reading less than all of it, as `| head` does, is no error of ours.
+// Reading less than all of it, as `| head` does, is no error of ours; and a system drains first.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0);
-  throw error;
+  if (error.code !== "EPIPE") throw error;
+  process.kill(process.pid, "SIGTERM");
 });
 
 makeProgram(version(), actions(processTerminal()), run).parse();

@@ -37,6 +37,12 @@ export default projection("revenue", {
 });
 `;
 
+const expectNothingLeft = (): void => {
+  expect(existsSync(join(installed.dir, ".tidemark/run.json"))).toBe(false);
+  const processes = execFileSync("ps", ["-eo", "args="], { encoding: "utf8" });
+  expect(processes.split("\n").filter((line) => line.includes(installed.dir))).toEqual([]);
+};
+
 /** The last sale is an hour later: it closes the hour of the others. */
 const EVENTS = [
   { id: "1", key: "berlin", time: "2001-01-01T10:05:00Z", data: { store: "berlin", cents: 250 } },
@@ -108,15 +114,23 @@ it(
     expect(doctor, doctor.stdout).toMatchObject({ exitCode: 0 });
 
     await system.interrupt();
-    expect(existsSync(join(installed.dir, ".tidemark/run.json"))).toBe(false);
-    const processes = execFileSync("ps", ["-eo", "args="], { encoding: "utf8" });
-    expect(processes.split("\n").filter((line) => line.includes(installed.dir))).toEqual([]);
+    expectNothingLeft();
 
     const after = await installed.tidemark("list", "revenue");
     expect(after).toMatchObject({
       exitCode: 1,
       stderr: expect.stringMatching(/^error: no running system was found here\nStart one with/),
     });
+  },
+  INSTALL_MS,
+);
+
+it(
+  "drains when only npx is told to end",
+  async () => {
+    const system = await installed.start();
+    await system.terminate();
+    expectNothingLeft();
   },
   INSTALL_MS,
 );

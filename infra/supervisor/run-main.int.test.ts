@@ -1,7 +1,7 @@
 /** How a process of ours ends. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,12 +16,30 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-const start = (behaviour: string, stderr: "inherit" | "pipe" = "inherit"): ChildProcess => {
-  const entry = nodeEntry(import.meta.url, "./child.fixture.ts");
-  return spawn(process.execPath, [...entry.execArgv, entry.path, journal, "child", behaviour], {
+const entry = nodeEntry(import.meta.url, "./child.fixture.ts");
+const command = (behaviour: string) => [...entry.execArgv, entry.path, journal, "child", behaviour];
+/** As if npm had launched it, or as if not, whoever runs this test. */
+const launchedBy = (npm: string): NodeJS.ProcessEnv => ({
+  ...process.env,
+  npm_lifecycle_event: npm,
+});
+
+const start = (behaviour: string, stderr: "inherit" | "pipe" = "inherit", npm = ""): ChildProcess =>
+  spawn(process.execPath, command(behaviour), {
     stdio: ["ignore", "inherit", stderr, "ipc"],
+    env: launchedBy(npm),
   });
+
+/** Behind shells, as npx runs a command; `script` runs it as "$@". */
+const startBehind = async (script: string): Promise<ChildProcess> => {
+  const shell = spawn("sh", ["-c", script, "sh", process.execPath, ...command("normal")], {
+    stdio: ["ignore", "inherit", "inherit"],
+    env: launchedBy("npx"),
+  });
+  await expect.poll(() => existsSync(journal), { timeout: 20_000 }).toBe(true);
+  return shell;
 };
+const journalOf = () => readFileSync(journal, "utf8");
 
 test("M1: the first SIGINT drains, and the process ends with code 0", async () => {
   const child = start("normal");
@@ -38,6 +56,27 @@ test("M1: a second SIGINT ends a process that does not drain", async () => {
   expect(await once(child, "message")).toMatchObject(["draining", undefined]);
   child.kill("SIGINT");
   expect(await once(child, "exit")).toEqual([130, null]);
+});
+
+test("M1: npm and the terminal both send the Ctrl-C, and it is one", async () => {
+  const child = start("normal", "inherit", "start");
+  await once(child, "message");
+  child.kill("SIGINT");
+  child.kill("SIGINT");
+  expect(await once(child, "exit")).toEqual([0, null]);
+  expect(journalOf()).toBe("child up\nchild drained\n");
+});
+
+test("M4: what npx launched drains when the shell between them dies of SIGTERM", async () => {
+  const shell = await startBehind('"$@"; exit $?');
+  shell.kill("SIGTERM");
+  await expect.poll(journalOf, { timeout: 20_000 }).toBe("child up\nchild drained\n");
+});
+
+test("M4: and when npx itself is killed, and the shell goes on waiting", async () => {
+  const npx = await startBehind('sh -c \'"$@"; exit $?\' sh "$@"; exit $?');
+  npx.kill("SIGKILL");
+  await expect.poll(journalOf, { timeout: 20_000 }).toBe("child up\nchild drained\n");
 });
 
 test("M2: a child whose supervisor is gone drains and ends", async () => {

@@ -2,15 +2,20 @@
  * Runs the main effect of a process: the CLI's, or that of a supervised child.
  *
  * M1. The first SIGTERM, SIGINT or SIGHUP interrupts the effect, whose finalizers drain; a second
- *     SIGINT ends the process at once.
+ *     Ctrl-C ends the process at once.
  * M2. A child whose supervisor is gone (the IPC channel closed) drains too, within a bound.
  * M3. The process ends when the effect has ended, whatever handles are still open.
+ * M4. A process that npm or npx launched drains when that is gone: signals may end with it.
+ * M5. Logs that nobody reads any more end nothing.
  */
 import { Cause, Effect, Exit, Runtime } from "effect";
 import type { ChildMessage } from "./child-messages.ts";
+import { isLaunchedByNpm, watchLauncher } from "./launcher.ts";
 
 /** How long a child without its supervisor may take to end. */
 const orphanGraceMs = 5_000;
+/** npm hands a terminal's Ctrl-C on to a child that has had it already: within this it is one. */
+const sameInterruptMs = 500;
 
 export interface RunMainOptions {
   /** Exit code after a drain that a signal asked for. Default: 0. */
@@ -44,11 +49,16 @@ const printFailure = (cause: Cause.Cause<unknown>): void => {
 export const runMain = <A, E>(main: Effect.Effect<A, E>, options: RunMainOptions = {}): void => {
   const run = Runtime.makeRunMain(({ fiber, teardown }) => {
     let asked = false;
+    let interruptedAt = -Infinity;
+    const twiceMs = isLaunchedByNpm(process.env) ? sameInterruptMs : 0;
     const drain = (): void => {
       asked = true;
       fiber.interruptUnsafe(fiber.id);
     };
     const onInterrupt = (): void => {
+      const now = performance.now();
+      if (now - interruptedAt < twiceMs) return;
+      interruptedAt = now;
       if (asked) process.exit(130);
       drain();
     };
@@ -56,13 +66,14 @@ export const runMain = <A, E>(main: Effect.Effect<A, E>, options: RunMainOptions
       setTimeout(() => process.exit(1), orphanGraceMs).unref();
       drain();
     };
+    process.stderr.on("error", () => undefined);
     process.on("SIGINT", onInterrupt);
     process.on("SIGTERM", drain);
     process.on("SIGHUP", drain);
     if (process.send !== undefined) {
       if (process.connected) process.once("disconnect", onOrphaned);
       else onOrphaned();
-    }
+    } else watchLauncher(drain);
     fiber.addObserver((exit) => {
       const drained = asked && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause);
       if (drained) return process.exit(options.drainedExitCode ?? 0);
