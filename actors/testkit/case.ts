@@ -18,8 +18,11 @@ export type Span = number | string;
 /** The value of an aggregate or of a payload's field. */
 export type Scalar = number | bigint | string | boolean | null;
 
+/** What an output holds: also lists and records, such as those of `topK` and `quantiles`. Bytes are base64. */
+export type CaseValue = Scalar | readonly CaseValue[] | { readonly [field: string]: CaseValue };
+
 /** A decoded output: its fields in the order in which they are shown; aggregates as "values.<name>". */
-export type Row = ReadonlyMap<string, Scalar>;
+export type Row = ReadonlyMap<string, CaseValue>;
 
 /** All other keys are fields of the payload. */
 export interface EventStep {
@@ -60,7 +63,7 @@ export interface ExpectedUpdate {
   readonly watermark?: Time;
   readonly partition?: number;
   /** Values of aggregates whose names an update uses itself. */
-  readonly values?: Readonly<Record<string, Scalar>>;
+  readonly values?: Readonly<Record<string, CaseValue>>;
   readonly [aggregate: string]: unknown;
 }
 
@@ -143,6 +146,8 @@ interface Placed {
 /** An expected thing: the fields that were given, by the names under which rows have them. */
 export interface ExpectedRow extends Placed {
   readonly fields: Row;
+  /** Records must have no other fields either: a row that came is held against another that came. */
+  readonly whole?: true;
 }
 
 export interface CheckedExpectation {

@@ -4,7 +4,7 @@ import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { at, shown } from "../../projections/definition/reading.ts";
 import type { Fields, Mistakes } from "../../projections/definition/reading.ts";
 import { ACCOUNTS } from "./output.ts";
-import type { CheckedExpectation, ExpectedRow, Scalar } from "./case.ts";
+import type { CaseValue, CheckedExpectation, ExpectedRow } from "./case.ts";
 import { readTime } from "./time.ts";
 
 const KINDS = ["early", "final", "correction", "retraction"] as const;
@@ -30,6 +30,7 @@ const NOTHING: CheckedExpectation = {
   books: undefined,
   watermark: undefined,
 };
+const SCALARS = new Set(["number", "bigint", "string", "boolean"]);
 const COUNT = { min: 0, max: Number.MAX_SAFE_INTEGER };
 
 export const checkExpectation = (
@@ -86,7 +87,7 @@ class ExpectationReader {
       const where = at(path, index);
       const given = this.#mistakes.record(item, where);
       if (given === undefined) return [];
-      const fields = new Map<string, Scalar>();
+      const fields = new Map<string, CaseValue>();
       this.#common(given, where, fields);
       if (what === "update") this.#update(given, where, fields);
       else this.#letter(given, where, fields);
@@ -97,7 +98,7 @@ class ExpectationReader {
   books(value: unknown, path: string): ExpectedRow | undefined {
     const given = this.#mistakes.object(value, path, ACCOUNTS);
     if (given === undefined) return undefined;
-    const fields = new Map<string, Scalar>();
+    const fields = new Map<string, CaseValue>();
     for (const [name, count] of Object.entries(given)) {
       const checked = this.#mistakes.whole(count, at(path, name), COUNT);
       if (checked !== undefined) fields.set(name, checked);
@@ -112,7 +113,7 @@ class ExpectationReader {
   }
 
   /** What updates and dead letters both have. */
-  #common(given: Fields, path: string, fields: Map<string, Scalar>): void {
+  #common(given: Fields, path: string, fields: Map<string, CaseValue>): void {
     const mistakes = this.#mistakes;
     const { key, window } = given;
     if (key !== undefined) {
@@ -141,7 +142,7 @@ class ExpectationReader {
     }
   }
 
-  #update(given: Fields, path: string, fields: Map<string, Scalar>): void {
+  #update(given: Fields, path: string, fields: Map<string, CaseValue>): void {
     const mistakes = this.#mistakes;
     if (given["kind"] !== undefined) {
       fields.set("kind", mistakes.oneOf(given["kind"], at(path, "kind"), KINDS) ?? "");
@@ -157,7 +158,7 @@ class ExpectationReader {
     }
   }
 
-  #values(given: Fields, path: string, fields: Map<string, Scalar>): void {
+  #values(given: Fields, path: string, fields: Map<string, CaseValue>): void {
     const names = this.#plan.aggregates.map((aggregate) => aggregate.name);
     for (const [name, value] of Object.entries(given)) {
       if (!names.includes(name)) {
@@ -167,15 +168,31 @@ class ExpectationReader {
           at(path, name),
           `is neither an aggregate nor a part of an update${hint}`,
         );
-      } else if (typeof value === "object" && value !== null) {
-        this.#mistakes.add(at(path, name), `must be a number, text or null, not ${shown(value)}`);
       } else {
-        fields.set(`values.${name}`, value as Scalar);
+        const checked = this.#value(value, at(path, name));
+        if (checked !== undefined) fields.set(`values.${name}`, checked);
       }
     }
   }
 
-  #letter(given: Fields, path: string, fields: Map<string, Scalar>): void {
+  #value(value: unknown, path: string): CaseValue | undefined {
+    if (value === null || SCALARS.has(typeof value)) return value as CaseValue;
+    if (Array.isArray(value)) {
+      const items = value.map((item, index) => this.#value(item, at(path, index)));
+      return items.some((item) => item === undefined) ? undefined : (items as CaseValue[]);
+    }
+    if (typeof value !== "object") {
+      const wanted = "must be a number, text, true, false, null, a list or a record";
+      return this.#mistakes.add(path, `${wanted}, not ${shown(value)}`);
+    }
+    const fields = Object.entries(value).map(
+      ([name, field]) => [name, this.#value(field, at(path, name))] as const,
+    );
+    if (fields.some(([, field]) => field === undefined)) return undefined;
+    return Object.fromEntries(fields) as Record<string, CaseValue>;
+  }
+
+  #letter(given: Fields, path: string, fields: Map<string, CaseValue>): void {
     const mistakes = this.#mistakes;
     mistakes.object(given, path, LETTER_KEYS);
     if (given["reason"] !== undefined) {

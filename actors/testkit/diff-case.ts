@@ -1,12 +1,14 @@
 /**
  * Compares rows that were expected with rows that came, side by side.
  *
- * D1. A field that an expectation does not give is not compared.
+ * D1. A field that an expectation does not give is not compared, in records neither. A list is compared
+ *     whole: its length, and each of its items.
  * D2. Where order counts, the fewest rows are told to differ; a row that differs stands beside the
  *     one of its key that came in its place.
  */
-import type { ExpectedRow, LineOf, Row, Scalar } from "./case.ts";
-import { showRow } from "./output.ts";
+import { at } from "../../projections/definition/reading.ts";
+import type { CaseValue, ExpectedRow, LineOf, Row, Scalar } from "./case.ts";
+import { isList, showRow } from "./output.ts";
 
 export type Mark = "same" | "different" | "missing" | "unexpected";
 
@@ -37,22 +39,78 @@ const sameScalar = (expected: Scalar, got: Scalar | undefined): boolean => {
   return typeof expected === "string" && typeof got === "number" && expected === String(got);
 };
 
+type Fields = Readonly<Record<string, CaseValue>>;
+
+const isComposite = (value: CaseValue | undefined): value is readonly CaseValue[] | Fields =>
+  typeof value === "object" && value !== null;
+
+/** Paths below `path` at which a value is not as expected: "latency.p99", "top[2].count". */
+const differingValues = (
+  path: string,
+  expected: CaseValue,
+  got: CaseValue | undefined,
+  whole: boolean,
+): readonly string[] => {
+  if (!isComposite(expected) || !isComposite(got)) {
+    const same = !isComposite(expected) && !isComposite(got) && sameScalar(expected, got);
+    return same ? [] : [path];
+  }
+  if (isList(expected) || isList(got)) {
+    if (!isList(expected) || !isList(got) || expected.length !== got.length) return [path];
+    return expected.flatMap((item, index) =>
+      differingValues(at(path, index), item, got[index], whole),
+    );
+  }
+  const other = got as Fields;
+  const fields = Object.entries(expected).flatMap(([name, value]) =>
+    differingValues(
+      at(path, name),
+      value,
+      Object.hasOwn(other, name) ? other[name] : undefined,
+      whole,
+    ),
+  );
+  if (!whole) return fields;
+  const more = Object.keys(other).filter((name) => !Object.hasOwn(expected, name));
+  return [...fields, ...more.map((name) => at(path, name))];
+};
+
 /** Names of the fields in which a row is not as expected. */
-export const differing = (expected: Row, got: Row): readonly string[] =>
-  [...expected]
-    .filter(([field, value]) =>
-      field === "error"
-        ? !String(got.get(field)).includes(String(value))
-        : !sameScalar(value, got.get(field)),
-    )
-    .map(([field]) => field);
+export const differing = (expected: Row, got: Row, whole = false): readonly string[] =>
+  [...expected].flatMap(([field, value]) => {
+    if (field !== "error") return differingValues(field, value, got.get(field), whole);
+    return String(got.get(field)).includes(String(value)) ? [] : [field];
+  });
+
+/** Of a record, the fields that are compared; all of it when one of them is not there. */
+const asFarAsCompared = (got: CaseValue, expected: CaseValue | undefined): CaseValue => {
+  if (!isComposite(got) || !isComposite(expected)) return got;
+  if (isList(got)) {
+    return isList(expected) ? got.map((item, i) => asFarAsCompared(item, expected[i])) : got;
+  }
+  const names = Object.keys(expected);
+  if (isList(expected) || names.length === 0) return got;
+  const record = got as Fields;
+  if (!names.every((name) => Object.hasOwn(record, name))) return got;
+  const wanted = expected as Fields;
+  return Object.fromEntries(
+    names.map((name) => [name, asFarAsCompared(record[name]!, wanted[name])]),
+  );
+};
 
 /** Which partition spoke is of interest only to those who ask. */
-const showGot = (got: Row, expected?: Row): string =>
-  showRow(got, (field) => field !== "partition" || expected?.has(field) === true);
+const showGot = (got: Row, expected?: Row): string => {
+  const compared = [...got].map(
+    ([field, value]) => [field, asFarAsCompared(value, expected?.get(field))] as const,
+  );
+  return showRow(
+    new Map(compared),
+    (field) => field !== "partition" || expected?.has(field) === true,
+  );
+};
 
 const pairRow = (expected: ExpectedRow, got: Row): DiffRow => {
-  const fields = differing(expected.fields, got);
+  const fields = differing(expected.fields, got, expected.whole);
   return {
     mark: fields.length === 0 ? "same" : "different",
     path: expected.path,
@@ -85,7 +143,7 @@ const diffOf = (rows: readonly DiffRow[]): Diff => ({
 
 /** What pairing two rows costs; leaving both alone costs 2. */
 const pairCost = (expected: ExpectedRow, got: Row): number => {
-  const fields = differing(expected.fields, got);
+  const fields = differing(expected.fields, got, expected.whole);
   if (fields.length === 0) return 0;
   return fields.includes("key") || fields.includes("id") ? 3 : 1 + fields.length / 100;
 };
@@ -150,7 +208,7 @@ export const diffRow = (expected: ExpectedRow, got: Row): Diff => {
 /** Rows of one run against those of another, which must be the same. */
 export const diffRuns = (path: string, first: readonly Row[], second: readonly Row[]): Diff =>
   diffSequence(
-    first.map((fields) => ({ path, fields })),
+    first.map((fields) => ({ path, fields, whole: true as const })),
     second,
   );
 

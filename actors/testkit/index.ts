@@ -4,6 +4,7 @@ export type {
   Account,
   Case,
   CaseMistake,
+  CaseValue,
   EventStep,
   Expectation,
   Expectations,

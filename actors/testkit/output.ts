@@ -4,7 +4,7 @@ import { DeadLetter_Reason } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { Value } from "../../proto/gen/tidemark/v1/result.ts";
 import { kindName } from "../../proto/result-json.ts";
-import type { Account, Row, Scalar } from "./case.ts";
+import type { Account, CaseValue, Row } from "./case.ts";
 import { showTime } from "./time.ts";
 
 export const ACCOUNTS = [
@@ -26,7 +26,7 @@ const REASONS: Readonly<Record<number, string>> = {
   [DeadLetter_Reason.REASON_POISON]: "poison",
 };
 
-const scalarOf = (value: Value | undefined): Scalar => {
+const valueOf = (value: Value | undefined): CaseValue => {
   const kind = value?.kind;
   switch (kind?.$case) {
     case "intValue": {
@@ -38,25 +38,31 @@ const scalarOf = (value: Value | undefined): Scalar => {
       return kind.value;
     case "bytesValue":
       return kind.value.toString("base64");
-    default:
+    case "listValue":
+      return kind.value.values.map(valueOf);
+    case "recordValue":
+      return Object.fromEntries(
+        kind.value.fields.map(({ name, value: of }) => [name, valueOf(of)]),
+      );
+    case undefined:
       return null;
   }
 };
 
 export const updateRow = (update: Update, columns: readonly string[]): Row =>
-  new Map<string, Scalar>([
+  new Map<string, CaseValue>([
     ["key", update.key],
     ["start", update.windowStart],
     ["end", update.windowEnd],
     ["kind", kindName(update.kind)],
     ["revision", update.revision],
-    ...columns.map((name, i) => [`values.${name}`, scalarOf(update.values[i])] as const),
+    ...columns.map((name, i) => [`values.${name}`, valueOf(update.values[i])] as const),
     ["watermark", update.watermark],
     ["partition", update.partition],
   ]);
 
 export const letterRow = (letter: DeadLetter): Row =>
-  new Map<string, Scalar>([
+  new Map<string, CaseValue>([
     ["reason", REASONS[letter.reason] ?? "unspecified"],
     ["id", letter.eventId],
     ["type", letter.eventType],
@@ -77,10 +83,27 @@ export const letterRow = (letter: DeadLetter): Row =>
 export const booksRow = (books: Books): Row =>
   new Map(ACCOUNTS.map((account) => [account, books[account]]));
 
-const showScalar = (value: Scalar): string => {
-  if (typeof value !== "string") return Object.is(value, -0) ? "-0" : String(value);
-  return /^[\w.:-]+$/.test(value) ? value : JSON.stringify(value);
+/** A sketch's bytes are of no use to a reader, but that they differ is. */
+const TEXT_SHOWN_MAX = 64;
+
+const showText = (text: string): string => {
+  const more = text.length - TEXT_SHOWN_MAX;
+  if (more > 0) return `${JSON.stringify(text.slice(0, TEXT_SHOWN_MAX))}... (${more} more)`;
+  return /^[\w.:-]+$/.test(text) ? text : JSON.stringify(text);
 };
+
+/** As YAML would have it on one line. */
+export const showValue = (value: CaseValue): string => {
+  if (typeof value === "string") return showText(value);
+  if (typeof value !== "object" || value === null) {
+    return Object.is(value, -0) ? "-0" : String(value);
+  }
+  if (isList(value)) return `[${value.map(showValue).join(", ")}]`;
+  const fields = Object.entries(value).map(([name, of]) => `${name}: ${showValue(of)}`);
+  return `{${fields.join(", ")}}`;
+};
+
+export const isList = (value: CaseValue): value is readonly CaseValue[] => Array.isArray(value);
 
 /** What stands before the values, and after them. */
 const LAST = ["watermark", "partition", "error"];
@@ -107,8 +130,7 @@ export const showRow = (row: Row, only: (field: string) => boolean = () => true)
       parts.push(typeof end === "number" ? `[${start}, ${showTime(end)})` : `[${start}, ...)`);
       continue;
     }
-    const text =
-      TIMES.has(field) && typeof value === "number" ? showTime(value) : showScalar(value);
+    const text = TIMES.has(field) && typeof value === "number" ? showTime(value) : showValue(value);
     parts.push(NAMELESS.has(field) ? text : `${field.replace(/^values\./, "")}=${text}`);
   }
   return parts.join(" ");

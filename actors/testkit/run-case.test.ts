@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { revenueByStore } from "../../projections/orders/orders.ts";
 import { parseCase } from "./case-file.ts";
-import type { Case } from "./case.ts";
+import type { Case, ExpectedUpdate } from "./case.ts";
 import { renderFailures, runCase, runContent } from "./run-case.ts";
 import { testProjection } from "./test-projection.ts";
 
@@ -32,6 +32,56 @@ test("compares only the fields that are given", () => {
   expect(failuresOf({ expect: [{ key: "a", cents: 5 }, { n: 1 }] })).toBe("");
   expect(failuresOf({ expect: { results: [{ key: "b" }, { key: "a" }] } })).toBe("");
   expect(failuresOf({ expect: [{ cents: "5" }, { cents: null }] })).toBe("");
+});
+
+const SKETCHED = {
+  projection: {
+    window: { kind: "tumbling", sizeMs: 10 },
+    aggregates: {
+      latency: { fn: "quantiles", of: { field: "ms" }, qs: [0, 1] },
+      top: { fn: "topK", of: { field: "page" }, k: 2 },
+      first: { fn: "collect", of: { field: "ms" }, limit: 2 },
+      users: { fn: "distinct", of: { field: "page" }, sketch: true },
+    },
+  },
+  topic: { maxOutOfOrdernessMs: 0, types: { View: { ms: "optional int64", page: "string" } } },
+  steps: [
+    { key: "a", time: 1, ms: 5, page: "x" },
+    { key: "a", time: 2, ms: 7, page: "y" },
+    { key: "a", time: 3, ms: 9, page: "y" },
+    { watermark: 9 },
+  ],
+} as const satisfies Partial<Case>;
+const sketched = (update: ExpectedUpdate): string =>
+  renderFailures(runCase({ ...SKETCHED, expect: [update] }));
+
+test("compares lists whole, and of records what is given", () => {
+  const right = {
+    latency: { p100: 9 },
+    top: [{ value: "y", count: 2 }, { value: "x" }],
+    first: { values: [5, 7], total: 3 },
+    users: { estimate: 2 },
+  };
+  expect(sketched(right)).toBe("");
+  expect(sketched({ latency: {}, top: [{}, {}] })).toBe("");
+});
+
+test.each<[string, ExpectedUpdate, RegExp]>([
+  ["null for a record", { latency: null }, /latency=null .* latency$/m],
+  ["null for a list", { top: null }, /top=null .* top$/m],
+  ["another value in a record", { latency: { p0: 5, p100: 8 } }, /latency\.p100$/m],
+  ["a field that a record has not", { latency: { p99: 9 } }, /\{p0: 5, p100: 9\}.* latency\.p99$/m],
+  ["a list that is shorter", { top: [{ value: "y" }] }, / top$/m],
+  ["another item", { top: [{ value: "y" }, { value: "z" }] }, /top\[1\]\.value$/m],
+  [
+    "a list in a record",
+    { first: { values: [5, 9] } },
+    /\{values: \[5, 7\]\} .*first\.values\[1\]$/m,
+  ],
+  ["a scalar for a record", { users: 2 }, / users$/m],
+  ["other bytes", { users: { sketch: "AAAA" } }, / users\.sketch$/m],
+])("fails %s", (_, update, difference) => {
+  expect(sketched(update)).toMatch(difference);
 });
 
 test("shows expected and got side by side, with the line of each expectation", () => {
