@@ -29,7 +29,7 @@ export { defineConfig } from "./definition/define-config.ts";
 export type { ConfigInput } from "./definition/define-config.ts";
 export type { Duration, DurationUnit } from "./definition/duration.ts";
 export { buckets, byKey, each, early, final } from "./definition/emission.ts";
-export { global, hopping, session, sliding, tumbling } from "./definition/windows.ts";
+export { custom, global, hopping, session, sliding, tumbling } from "./definition/windows.ts";
 export type { Expression } from "./definition/expression.ts";
 export { event, field, literal } from "./definition/field-expression.ts";
 export type {

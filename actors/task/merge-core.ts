@@ -12,7 +12,7 @@
  *     came late.)
  * U4. Nothing is dropped here: a partial for a window that has been given up is a dead letter.
  */
-import { DeadLetter_Reason } from "../../proto/gen/tidemark/v1/dead_letter.ts";
+import { DeadLetter_Reason, type DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { Commit, Partial } from "../../proto/gen/tidemark/v1/commit.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
@@ -108,6 +108,8 @@ export class MergeCore implements TaskCore<MergeInput> {
       pane = new MergePane(partial.windowStart, partial.windowEnd, sequence);
       pane.closed = this.#watermark.value >= closesAt(pane.end);
       this.#panes.add(pane);
+    } else if (pane.end !== partial.windowEnd) {
+      return this.#conflict(partial, partition, pane.end);
     }
     const entry = this.#panes.entry(pane, partial.key);
     if (partial.revision <= entry.revisions[partition]!) return;
@@ -214,8 +216,34 @@ export class MergeCore implements TaskCore<MergeInput> {
   }
 
   #orphan(partial: Partial, partition: number): void {
-    this.#draft.deadLetter({
+    const { allowedLatenessMs } = this.#plan.definition;
+    this.#refuse(partial, partition, {
       reason: DeadLetter_Reason.REASON_LATE,
+      lateness: this.#givenUp - expiresAt(partial.windowEnd, allowedLatenessMs),
+      error:
+        `partition ${partition} held its first event after every other partition had given up ` +
+        `the window; the partial is kept here as \`event\``,
+    });
+  }
+
+  /** Only a custom assigner can do that: a start has one end (Z2), in all partitions. */
+  #conflict(partial: Partial, partition: number, end: number): void {
+    const { windowStart: start, windowEnd } = partial;
+    this.#refuse(partial, partition, {
+      reason: DeadLetter_Reason.REASON_POISON,
+      lateness: 0,
+      error:
+        `window.assign returned [${start}, ${windowEnd}) in partition ${partition}, but ` +
+        `[${start}, ${end}) in another: a start has one end; the partial is kept here as \`event\``,
+    });
+  }
+
+  #refuse(
+    partial: Partial,
+    partition: number,
+    why: Pick<DeadLetter, "reason" | "lateness" | "error">,
+  ): void {
+    this.#draft.deadLetter({
       topic: this.#plan.topic.definition.name,
       projection: this.#plan.definition.name,
       version: this.#version,
@@ -226,12 +254,8 @@ export class MergeCore implements TaskCore<MergeInput> {
       eventTime: partial.windowStart,
       ingestTime: this.#ingestTime,
       window: { start: partial.windowStart, end: partial.windowEnd },
-      watermark: this.#givenUp,
-      lateness:
-        this.#givenUp - expiresAt(partial.windowEnd, this.#plan.definition.allowedLatenessMs),
-      error:
-        `partition ${partition} held its first event after every other partition had given up ` +
-        `the window; the partial is kept here as \`event\``,
+      watermark: Number.isFinite(this.#givenUp) ? this.#givenUp : undefined,
+      ...why,
       codeVersion: CODE_VERSION,
       event: Buffer.from(partial.accumulators),
     });

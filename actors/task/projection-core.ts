@@ -25,7 +25,7 @@ import { murmur128 } from "../kernel/hash.ts";
 import { expiresAt } from "../window/assigner.ts";
 import { makeOperator } from "../window/operators.ts";
 import { SlotStore } from "../window/slot-store.ts";
-import { COUNTED, LATE } from "../window/window-operator.ts";
+import { COUNTED, LATE, POISON } from "../window/window-operator.ts";
 import type { WindowOperator } from "../window/window-operator.ts";
 import { emptyBooks, readBooks, writeBooks } from "./books-keeper.ts";
 import { deadLetterOf } from "./dead-letter.ts";
@@ -152,6 +152,7 @@ export class ProjectionCore implements TaskCore<EventBatch> {
       }
       keys.discard(keyId);
       if (outcome === LATE) this.#late(batch, row, watermark);
+      else if (outcome === POISON) this.#poison(batch, row);
       else filtered++;
     }
     this.#books.events += count;
@@ -205,6 +206,14 @@ export class ProjectionCore implements TaskCore<EventBatch> {
       window,
       lateness,
       error: `every window of the event had expired, the last one ${lateness} ms before`,
+    });
+  }
+
+  #poison(batch: EventBatch, row: number): void {
+    this.#books.poison++;
+    this.#deadLetter(batch, row, {
+      reason: DeadLetter_Reason.REASON_POISON,
+      error: this.#windows.poison,
     });
   }
 

@@ -10,7 +10,7 @@ import { closesAt, expiresAt } from "./assigner.ts";
 import type { WindowAssigner } from "./assigner.ts";
 import { Pane } from "./pane.ts";
 import type { SlotStore } from "./slot-store.ts";
-import { COUNTED, LATE, NO_WINDOW, Run, UnpublishedSlots } from "./window-operator.ts";
+import { COUNTED, LATE, NO_WINDOW, POISON, Run, UnpublishedSlots } from "./window-operator.ts";
 import type { Outcome, Publisher, WindowOperator } from "./window-operator.ts";
 
 export interface AlignedOptions {
@@ -24,6 +24,7 @@ export interface AlignedOptions {
 export class AlignedWindows implements WindowOperator {
   nextDue = Number.POSITIVE_INFINITY;
   readonly lateWindow = { start: 0, end: 0 };
+  poison = "";
   readonly #store: SlotStore;
   readonly #publisher: Publisher;
   readonly #assigner: WindowAssigner;
@@ -67,7 +68,11 @@ export class AlignedWindows implements WindowOperator {
   add(row: number, time: number, keyId: number, watermark: number): Outcome {
     const windows = this.#assigner.assign(time, this.#starts, this.#ends);
     if (windows === 0) return NO_WINDOW;
-    if (this.#starts[0] !== this.#liveStart || windows !== this.#liveWindows) {
+    if (this.#assigner.irregular === true) {
+      this.poison = windows < 0 ? this.#assigner.error! : this.#conflict(windows);
+      if (this.poison !== "") return POISON;
+      this.#findLive(windows, watermark);
+    } else if (this.#starts[0] !== this.#liveStart || windows !== this.#liveWindows) {
       this.#findLive(windows, watermark);
     }
     const live = this.#live;
@@ -90,6 +95,21 @@ export class AlignedWindows implements WindowOperator {
       }
     }
     return COUNTED;
+  }
+
+  /** Whether a window at hand has another end than the live one of the same start (Z2). */
+  #conflict(windows: number): string {
+    for (let w = 0; w < windows; w++) {
+      const start = this.#starts[w]!;
+      const end = this.#ends[w]!;
+      const pane = this.#panes.get(start);
+      if (pane === undefined || pane.end === end) continue;
+      return (
+        `window.assign returned [${start}, ${end}), but of an earlier event ` +
+        `[${start}, ${pane.end}): a start has one end`
+      );
+    }
+    return "";
   }
 
   /** The panes of the windows at hand that have not expired, made if need be. */

@@ -2,6 +2,7 @@
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { AlignedWindows } from "./aligned-windows.ts";
 import type { WindowAssigner } from "./assigner.ts";
+import { CustomWindows } from "./custom.ts";
 import { GlobalWindow } from "./global.ts";
 import { HoppingWindows } from "./hopping.ts";
 import { SessionWindows } from "./session-windows.ts";
@@ -26,6 +27,8 @@ export const makeOperator = (
       return aligned(new HoppingWindows(window.sizeMs, window.advanceMs, window.offsetMs));
     case "global":
       return aligned(new GlobalWindow());
+    case "custom":
+      return aligned(new CustomWindows(window.assign, window.windowsMax));
     case "sliding": {
       const { sizeMs } = window;
       return new SlidingWindows({ store, publisher, sizeMs, allowedLatenessMs, publishesEarly });

@@ -28,6 +28,7 @@ export interface SessionOptions {
 
 export class SessionWindows implements WindowOperator {
   readonly lateWindow = { start: 0, end: 0 };
+  readonly poison = "";
   readonly #store: SlotStore;
   readonly #publisher: Publisher;
   readonly #gapMs: number;

@@ -39,6 +39,7 @@ interface Slice {
 
 export class SlidingWindows implements WindowOperator {
   readonly lateWindow = { start: 0, end: 0 };
+  readonly poison = "";
   readonly #store: SlotStore;
   readonly #publisher: Publisher;
   readonly #sizeMs: number;

@@ -18,7 +18,10 @@ export const LATE = 1;
 /** The event belongs to no window: it falls into a gap between them. */
 export const NO_WINDOW = 2;
 
-export type Outcome = typeof COUNTED | typeof LATE | typeof NO_WINDOW;
+/** Code of the user's failed on the event; `poison` says how. Nothing was changed. */
+export const POISON = 3;
+
+export type Outcome = typeof COUNTED | typeof LATE | typeof NO_WINDOW | typeof POISON;
 
 export interface LateWindow {
   start: number;
@@ -40,6 +43,7 @@ export interface WindowOperator {
   /** The least watermark at which something closes or expires. */
   readonly nextDue: number;
   readonly lateWindow: LateWindow;
+  readonly poison: string;
   readonly windows: number;
   /** A new batch: the inputs of the aggregates, and how many rows they have at most. */
   begin(inputs: readonly (Vector | undefined)[], rows: number): void;

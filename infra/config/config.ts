@@ -8,9 +8,23 @@ import type {
   TopicDefinition,
 } from "../../projections/definition/definition.ts";
 
+/** Where a projection that holds functions is found again: see `code-modules.ts`. */
+export interface CodeOrigin {
+  /** Absolute path of the file; SHIPPED_MODULE for a projection that comes with Tidemark. */
+  readonly module: string;
+  /** From the module's exports to the definition: ["default"], ["all", 2]. */
+  readonly place: readonly (string | number)[];
+  /** Of the definition as it was read: `writtenDigest`. */
+  readonly digest: string;
+}
+
+export const SHIPPED_MODULE = "tidemark";
+
 export interface Config {
   readonly topics: readonly TopicDefinition[];
   readonly projections: readonly ProjectionDefinition[];
+  /** By name, of the projections that hold functions. */
+  readonly code: Readonly<Record<string, CodeOrigin>>;
   readonly gateway: {
     readonly host: string;
     /** 0 takes a free port. */

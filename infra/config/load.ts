@@ -159,6 +159,7 @@ export const loadConfig = async (options: LoadOptions = {}): Promise<Config> => 
   const result: Config = {
     topics: project.topics,
     projections: project.projections,
+    code: project.code,
     gateway: {
       host: read("gateway.host")!,
       port: read("gateway.port")!,

@@ -8,15 +8,17 @@
 import { existsSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
 import { checkProjection } from "../../projections/definition/check-projection.ts";
+import { holdsCode } from "../../projections/definition/code.ts";
 import { checkTopic } from "../../projections/definition/check-topic.ts";
 import type {
   ProjectionDefinition,
   TopicDefinition,
 } from "../../projections/definition/definition.ts";
 import { suggestion } from "../../projections/definition/did-you-mean.ts";
-import { canonicalJson } from "../../projections/definition/digest.ts";
+import { canonicalJson, writtenDigest } from "../../projections/definition/digest.ts";
 import { topicOf } from "../../projections/definition/projection.ts";
 import { at, Mistakes, type Fields } from "../../projections/definition/reading.ts";
+import { SHIPPED_MODULE, type CodeOrigin } from "./config.ts";
 import type { ProjectionFile } from "./discover.ts";
 import { importUserModule } from "./user-module.ts";
 
@@ -33,6 +35,9 @@ interface Found<T> {
   readonly label: string;
 }
 
+/** From a module's exports to a value in them. */
+type Place = CodeOrigin["place"];
+
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
 const isProjection = (value: unknown): value is ProjectionDefinition =>
@@ -40,7 +45,7 @@ const isProjection = (value: unknown): value is ProjectionDefinition =>
   (topicOf(value as ProjectionDefinition) !== undefined || "aggregates" in value);
 
 /** What went wrong in a file of the user's, with the line where that is known. */
-const explainImport = (error: unknown, path: string): string => {
+export const explainImport = (error: unknown, path: string): string => {
   if (!(error instanceof Error)) return `threw ${String(error)}`;
   const line = error.stack
     ?.split("\n")
@@ -58,6 +63,7 @@ export class UserProject {
   readonly #cwd: string;
   readonly #topics = new Map<string, Found<TopicDefinition>>();
   readonly #projections = new Map<string, Found<ProjectionDefinition>>();
+  readonly #code = new Map<string, CodeOrigin>();
   #config: ConfigFile | undefined;
 
   constructor(cwd: string, mistakes: Mistakes) {
@@ -75,6 +81,11 @@ export class UserProject {
 
   get projections(): readonly ProjectionDefinition[] {
     return [...this.#projections.values()].map((found) => found.definition);
+  }
+
+  /** Where the projections that hold functions are found again, by name. */
+  get code(): Readonly<Record<string, CodeOrigin>> {
+    return Object.fromEntries(this.#code);
   }
 
   /** A file that the user named: a configuration, or projections. */
@@ -104,7 +115,9 @@ export class UserProject {
 
   /** Definitions that are in no file: the shipped ones. */
   add(definitions: readonly ProjectionDefinition[]): void {
-    definitions.forEach((definition) => this.#takeProjection(definition, definition.name, ""));
+    definitions.forEach((definition, index) =>
+      this.#takeProjection(definition, definition.name, SHIPPED_MODULE, [index]),
+    );
   }
 
   /** Topics and projections of the configuration file. */
@@ -119,7 +132,11 @@ export class UserProject {
       this.#takeTopic(topic, `${label}: ${at("topics", index)}`, dirname(path)),
     );
     list("projections").forEach((projection, index) =>
-      this.#takeProjection(projection, `${label}: ${at("projections", index)}`, dirname(path)),
+      this.#takeProjection(projection, `${label}: ${at("projections", index)}`, path, [
+        "default",
+        "projections",
+        index,
+      ]),
     );
   }
 
@@ -160,16 +177,18 @@ export class UserProject {
 
   /** How many projections the file exports. */
   #takeProjections(path: string, exported: Fields): number {
-    const found = new Map<unknown, string>();
+    const found = new Map<unknown, Place>();
     for (const [name, value] of Object.entries(exported)) {
       const values: readonly unknown[] = Array.isArray(value) ? value : [value];
       values.forEach((each, index) => {
         if (!isProjection(each) || found.has(each)) return;
-        found.set(each, Array.isArray(value) ? at(name, index) : name);
+        found.set(each, Array.isArray(value) ? [name, index] : [name]);
       });
     }
-    for (const [definition, name] of found) {
-      this.#takeProjection(definition, `${this.#label(path)}: ${name}`, dirname(path));
+    for (const [definition, place] of found) {
+      const [name, index] = place as readonly [string, number?];
+      const shown = index === undefined ? name : at(name, index);
+      this.#takeProjection(definition, `${this.#label(path)}: ${shown}`, path, place);
     }
     return found.size;
   }
@@ -183,14 +202,18 @@ export class UserProject {
     this.#put(this.#topics, { definition, label }, "topics");
   }
 
-  #takeProjection(value: unknown, label: string, folder: string): void {
+  /** `module` and `place` say where it was found. */
+  #takeProjection(value: unknown, label: string, module: string, place: Place): void {
     const mistakes = new Mistakes();
     const definition = checkProjection(value, mistakes, undefined)?.definition;
     this.#addAll(mistakes, label);
     if (definition === undefined || mistakes.list.length > 0) return;
     const topic = topicOf(value as ProjectionDefinition);
+    const folder = module === SHIPPED_MODULE ? "" : dirname(module);
     if (topic !== undefined) this.#takeTopic(topic, at(label, "source"), folder);
     this.#put(this.#projections, { definition, label }, "projections");
+    if (!holdsCode(definition) || this.#code.has(definition.name)) return;
+    this.#code.set(definition.name, { module, place, digest: writtenDigest(definition) });
   }
 
   #put<T extends { readonly name: string }>(

@@ -4,6 +4,7 @@
  */
 import { Cause, Effect } from "effect";
 import type { Layer, Scope } from "effect";
+import { ConfigError } from "../config/errors.ts";
 import { runMain } from "../supervisor/run-main.ts";
 import { logFormatFor, logLayer } from "../telemetry/log.ts";
 import {
@@ -11,7 +12,7 @@ import {
   type TelemetryAddress,
   type TelemetryUnavailable,
 } from "../telemetry/telemetry-server.ts";
-import { readRunningConfig, type RunningConfig } from "./running-config.ts";
+import { loadRunningConfig, type RunningConfig } from "./running-config.ts";
 import { METRICS_PORT_VARIABLE } from "./system.ts";
 
 /**
@@ -26,9 +27,13 @@ export const runChild = <A, E>(main: Effect.Effect<A, E>): void =>
     },
   });
 
-export const childConfig: Effect.Effect<RunningConfig> = Effect.promise(() =>
-  readRunningConfig(process.argv[2] ?? ""),
-);
+export const childConfig: Effect.Effect<RunningConfig, ConfigError> = Effect.tryPromise({
+  try: () => loadRunningConfig(process.argv[2] ?? ""),
+  catch: (error) => {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  },
+});
 
 export const childLogs = (name: string, config: RunningConfig): Layer.Layer<never> => {
   const isTerminal = process.stderr.isTTY === true;

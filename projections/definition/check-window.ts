@@ -1,23 +1,99 @@
-/** Checks the window of a projection that came as data and fills its defaults. */
-import type { WindowDefinition } from "./definition.ts";
-import type { Mistakes, Range } from "./reading.ts";
+/**
+ * Checks the window of a projection that came as data and fills its defaults. `FORMS` is the one place
+ * to add a kind of window to the language; what a form does not name is an unknown key.
+ */
+import { checkFunction, checkVersion } from "./code.ts";
+import type { AssignWindows, WindowDefinition } from "./definition.ts";
+import { Mistakes, type Fields, type Range } from "./reading.ts";
 
 /** Windows that one event can be in: each costs what one costs, so a slip must not cost millions. */
 export const WINDOWS_OF_AN_EVENT_MAX = 10_000;
+export const CUSTOM_WINDOWS_MAX = 16;
 
 /** 10,000 years: the bounds of every window of every event time stay exact integers. */
 const LENGTH_MS_MAX = 3_650_000 * 86_400_000;
 export const WINDOW_LENGTH: Range = { min: 1, max: LENGTH_MS_MAX };
 export const WINDOW_OFFSET: Range = { min: -LENGTH_MS_MAX, max: LENGTH_MS_MAX };
 
-/** The keys of each kind. */
-const KINDS = {
-  tumbling: ["kind", "sizeMs", "offsetMs"],
-  hopping: ["kind", "sizeMs", "advanceMs", "offsetMs"],
-  sliding: ["kind", "sizeMs"],
-  session: ["kind", "gapMs"],
-  global: ["kind"],
-} as const satisfies Record<WindowDefinition["kind"], readonly string[]>;
+type Kind = WindowDefinition["kind"];
+
+interface Form<K extends Kind> {
+  /** Of its options. */
+  readonly keys: readonly string[];
+  /** Whether windows put together from the partials of partitions are the same windows. */
+  readonly merges: boolean;
+  /** Undefined for a mistake that was noted; so may be what it returns, in parts. */
+  read(given: Fields, mistakes: Mistakes): Unchecked<Extract<WindowDefinition, { kind: K }>>;
+}
+
+/** Parts that were refused are undefined. */
+type Unchecked<T> = { readonly [Key in keyof T]: T[Key] | undefined } | undefined;
+
+const lengthOf = (key: string, given: Fields, mistakes: Mistakes) =>
+  mistakes.duration(given[key], `window.${key}`, WINDOW_LENGTH);
+
+const offsetOf = (given: Fields, mistakes: Mistakes) =>
+  mistakes.duration(given["offsetMs"] ?? 0, "window.offsetMs", WINDOW_OFFSET);
+
+const FORMS: { readonly [K in Kind]: Form<K> } = {
+  tumbling: {
+    keys: ["sizeMs", "offsetMs"],
+    merges: true,
+    read: (given, mistakes) => ({
+      kind: "tumbling",
+      sizeMs: lengthOf("sizeMs", given, mistakes),
+      offsetMs: offsetOf(given, mistakes),
+    }),
+  },
+  hopping: {
+    keys: ["sizeMs", "advanceMs", "offsetMs"],
+    merges: true,
+    read: (given, mistakes) => {
+      const sizeMs = lengthOf("sizeMs", given, mistakes);
+      const advanceMs = lengthOf("advanceMs", given, mistakes);
+      const offsetMs = offsetOf(given, mistakes);
+      if (sizeMs === undefined || advanceMs === undefined) return undefined;
+      if (sizeMs / advanceMs > WINDOWS_OF_AN_EVENT_MAX) {
+        return mistakes.add(
+          "window.advanceMs",
+          `puts every event into ${Math.ceil(sizeMs / advanceMs)} windows; ` +
+            `${WINDOWS_OF_AN_EVENT_MAX} are the limit. Advance by at least ` +
+            `${Math.ceil(sizeMs / WINDOWS_OF_AN_EVENT_MAX)} ms`,
+        );
+      }
+      return { kind: "hopping", sizeMs, advanceMs, offsetMs };
+    },
+  },
+  sliding: {
+    keys: ["sizeMs"],
+    merges: false,
+    read: (given, mistakes) => ({ kind: "sliding", sizeMs: lengthOf("sizeMs", given, mistakes) }),
+  },
+  session: {
+    keys: ["gapMs"],
+    merges: false,
+    read: (given, mistakes) => ({ kind: "session", gapMs: lengthOf("gapMs", given, mistakes) }),
+  },
+  global: { keys: [], merges: true, read: () => ({ kind: "global" }) },
+  custom: {
+    keys: ["assign", "windowsMax", "version"],
+    merges: true,
+    read: (given, mistakes) => ({
+      kind: "custom",
+      assign: checkFunction(
+        given["assign"],
+        "window.assign",
+        "(time) => [[start, end]]",
+        mistakes,
+      ) as AssignWindows | undefined,
+      windowsMax: mistakes.whole(given["windowsMax"] ?? CUSTOM_WINDOWS_MAX, "window.windowsMax", {
+        min: 1,
+        max: WINDOWS_OF_AN_EVENT_MAX,
+      }),
+      version: checkVersion(given["version"], "window.version", mistakes),
+    }),
+  },
+};
 
 export const checkWindow = (
   value: unknown,
@@ -30,37 +106,31 @@ export const checkWindow = (
   }
   const named = mistakes.record(value, "window");
   if (named === undefined) return undefined;
-  const kinds = Object.keys(KINDS) as WindowDefinition["kind"][];
-  const kind = mistakes.oneOf(named["kind"], "window.kind", kinds);
+  const kind = mistakes.oneOf(named["kind"], "window.kind", Object.keys(FORMS) as Kind[]);
   if (kind === undefined) return undefined;
-  const given = mistakes.object(value, "window", KINDS[kind]);
+  const form = FORMS[kind];
+  const given = mistakes.object(value, "window", ["kind", ...form.keys]);
   if (given === undefined) return undefined;
-  const length = (key: string) => mistakes.duration(given[key], `window.${key}`, WINDOW_LENGTH);
-  if (kind === "global") return { kind };
-  if (merged && (kind === "session" || kind === "sliding")) {
+  if (merged && !form.merges) {
     return mistakes.add(
       "window.kind",
       `${kind} windows need every event of a key in one partition: they cannot be merged from ` +
         "partials. Group by event.key, and publish the topic under that key",
     );
   }
-  if (kind === "session") {
-    const gapMs = length("gapMs");
-    return gapMs === undefined ? undefined : { kind, gapMs };
-  }
-  const sizeMs = length("sizeMs");
-  if (kind === "sliding") return sizeMs === undefined ? undefined : { kind, sizeMs };
-  const advanceMs = kind === "hopping" ? length("advanceMs") : sizeMs;
-  const offsetMs = mistakes.duration(given["offsetMs"] ?? 0, "window.offsetMs", WINDOW_OFFSET);
-  if (sizeMs === undefined || advanceMs === undefined || offsetMs === undefined) return undefined;
-  if (kind === "tumbling") return { kind, sizeMs, offsetMs };
-  if (sizeMs / advanceMs > WINDOWS_OF_AN_EVENT_MAX) {
-    return mistakes.add(
-      "window.advanceMs",
-      `puts every event into ${Math.ceil(sizeMs / advanceMs)} windows; ` +
-        `${WINDOWS_OF_AN_EVENT_MAX} are the limit. Advance by at least ` +
-        `${Math.ceil(sizeMs / WINDOWS_OF_AN_EVENT_MAX)} ms`,
-    );
-  }
-  return { kind, sizeMs, advanceMs, offsetMs };
+  const window = form.read(given, mistakes);
+  const whole = window !== undefined && Object.values(window).every((part) => part !== undefined);
+  return whole ? (window as WindowDefinition) : undefined;
+};
+
+/** Reads the options of one kind alone: for its maker. Paths are those of the options. */
+export const readWindow = (
+  kind: Kind,
+  given: Fields,
+  mistakes: Mistakes,
+): WindowDefinition | undefined => {
+  const inner = new Mistakes();
+  const window = checkWindow({ kind, ...given }, inner, false);
+  for (const { path, message } of inner.list) mistakes.add(path.slice("window.".length), message);
+  return window;
 };

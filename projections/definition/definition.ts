@@ -36,8 +36,21 @@ export interface GlobalWindow {
   readonly kind: "global";
 }
 
+/** The windows of an event at `time`, each `[start, end)`, in ascending order of start; or none. */
+export type AssignWindows = (time: number) => readonly (readonly [start: number, end: number])[];
+
+/** Windows by a function of the event's time. Not in JSON. */
+export interface CustomWindow {
+  readonly kind: "custom";
+  readonly assign: AssignWindows;
+  /** Of one event. */
+  readonly windowsMax: number;
+  /** To be changed when the function does something else though its text is the same. */
+  readonly version: string;
+}
+
 export type WindowDefinition =
-  TumblingWindow | HoppingWindow | SlidingWindow | SessionWindow | GlobalWindow;
+  TumblingWindow | HoppingWindow | SlidingWindow | SessionWindow | GlobalWindow | CustomWindow;
 
 export type AggregateDefinition =
   | { readonly fn: "count" }

@@ -111,3 +111,14 @@ it("G2: does not depend on the order of keys", () => {
   const changes = shuffled({ ...definition, aggregates: undefined }, reversed);
   expect(digest({ ...(changes as ProjectionDefinition), aggregates })).toBe(digest());
 });
+
+it("covers functions by their text and their version, and not what they close over", () => {
+  const custom = (assign: (time: number) => [number, number][], version = "") =>
+    digest({ window: { kind: "custom", assign, windowsMax: 1, version } });
+  const first = custom((time) => [[time, time + 1]]);
+  expect(custom((time) => [[time, time + 1]])).toBe(first);
+  expect(custom((time) => [[time, time + 2]])).not.toBe(first);
+  expect(custom((time) => [[time, time + 1]], "2")).not.toBe(first);
+  const closing = (size: number) => custom((time) => [[time, time + size]]);
+  expect(closing(1)).toBe(closing(2));
+});

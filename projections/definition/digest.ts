@@ -11,8 +11,14 @@ import { createHash } from "node:crypto";
 import type { ProjectionDefinition } from "./definition.ts";
 import type { FieldColumn, TopicPlan } from "./plan.ts";
 
-/** JSON with sorted keys and without spaces. Keys that are undefined are left out. */
+/**
+ * JSON with sorted keys and without spaces. Keys that are undefined are left out. A function is its
+ * source text: see K1 in `code.ts`.
+ */
 export const canonicalJson = (value: unknown): string => {
+  if (typeof value === "function") {
+    return `{"function":${JSON.stringify(Function.prototype.toString.call(value))}}`;
+  }
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   const entries = Object.entries(value)
@@ -21,6 +27,10 @@ export const canonicalJson = (value: unknown): string => {
     .map(([key, inner]) => `${JSON.stringify(key)}:${canonicalJson(inner)}`);
   return `{${entries.join(",")}}`;
 };
+
+/** Of a definition as it was written: 16 hexadecimal digits that tell two of them apart. */
+export const writtenDigest = (definition: ProjectionDefinition): string =>
+  createHash("sha256").update(canonicalJson(definition)).digest("hex").slice(0, 16);
 
 /** 8 bytes. `definition` is the resolved one. */
 export const digestOf = (

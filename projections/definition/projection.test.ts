@@ -4,6 +4,7 @@ import { expect, it } from "vitest";
 import {
   buckets,
   count,
+  custom,
   DefinitionError,
   each,
   early,
@@ -186,4 +187,21 @@ it("keeps kinds apart at compile time", () => {
   expect(aggregates.n).toEqual({ fn: "count" });
   // @ts-expect-error no such aggregate
   expect(aggregates.m).toBeUndefined();
+});
+
+it("takes functions, and says what it cannot take for one", () => {
+  const assign = (time: number): [number, number][] => [[time, time + 1]];
+  expect(custom({ assign })).toEqual({ kind: "custom", assign, windowsMax: 16, version: "" });
+  const mistakes = (options: unknown) => mistakesOf(() => custom(options as never));
+  expect(mistakes({})).toEqual([
+    "assign: must be a function, such as (time) => [[start, end]], not nothing; JSON cannot hold it, TypeScript can",
+  ]);
+  expect(mistakes({ assign: assign.bind(null), windowsMax: 0 })).toEqual([
+    "assign: is a bound or built-in function, whose text does not show what it does; write (time) => [[start, end]]",
+    "windowsMax: must be a whole number, 1 to 10000, not 0",
+  ]);
+  expect(mistakes({ assign, version: 1, asign: 1 })).toEqual([
+    'asign: unknown key. Did you mean "assign"? The keys here are "kind", "assign", "windowsMax", "version"',
+    "version: must be text, not 1",
+  ]);
 });

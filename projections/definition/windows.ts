@@ -1,7 +1,7 @@
 /** Windows. Makers of the data in `definition.ts`. */
 import { argument } from "./argument.ts";
-import { WINDOW_LENGTH, WINDOW_OFFSET } from "./check-window.ts";
-import type { WindowDefinition } from "./definition.ts";
+import { readWindow, WINDOW_LENGTH, WINDOW_OFFSET } from "./check-window.ts";
+import type { AssignWindows, WindowDefinition } from "./definition.ts";
 import type { Duration } from "./duration.ts";
 
 /** A duration that may be negative. */
@@ -61,3 +61,21 @@ export const sliding = (size: Duration): WindowDefinition => ({
 
 /** One window for all time, as running totals: publish with `early` or `each`. */
 export const global = (): WindowDefinition => ({ kind: "global" });
+
+/**
+ * Windows by a function of the event's time:
+ *
+ *     custom({ assign: (time) => [[Math.floor(time / 1000) * 1000, time + 5000]] })
+ *
+ * Times are whole milliseconds, `start <= time < end`, in ascending order of start; a start has one end. An
+ * event for which it returns none is filtered out; one for which it throws, or returns anything else,
+ * is a dead letter with reason `poison`. It must depend on nothing but its argument: change `version`
+ * when it does something else though its text is the same.
+ */
+export const custom = (options: {
+  readonly assign: AssignWindows;
+  /** Most windows that one event can be in. Default: 16. */
+  readonly windowsMax?: number;
+  readonly version?: string;
+}): WindowDefinition =>
+  argument("custom()", (mistakes) => readWindow("custom", { ...options }, mistakes));

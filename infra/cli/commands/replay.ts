@@ -14,7 +14,7 @@ import { loadConfig } from "../../config/load.ts";
 import { Faults, MemoryBroker, memorySnapshotStore } from "../../memory/index.ts";
 import { natsLayer } from "../../nats/index.ts";
 import { loadPlans } from "../../processes/plans.ts";
-import { RUNNING_CONFIG_FILE, readRunningConfig } from "../../processes/running-config.ts";
+import { RUNNING_CONFIG_FILE, loadRunningConfig } from "../../processes/running-config.ts";
 import type { RunFile } from "../../processes/run-file.ts";
 import { CliError, EXIT_FAILED } from "../cli-error.ts";
 import { GatewayClient } from "../gateway-client.ts";
@@ -36,7 +36,7 @@ const planOf = (projection: string, flags: ReplayFlags, run: RunFile) =>
   Effect.gen(function* () {
     const config = yield* attempt(() =>
       flags.config === undefined
-        ? readRunningConfig(join(run.dataDir, RUNNING_CONFIG_FILE))
+        ? loadRunningConfig(join(run.dataDir, RUNNING_CONFIG_FILE))
         : loadConfig({ config: flags.config }),
     );
     const { projections } = yield* loadPlans(config);

@@ -1,0 +1,33 @@
+/** What is said of users' functions when they fail: in dead letters, so short and without a stack. */
+
+const ERROR_LENGTH_MAX = 500;
+
+export const cut = (text: string): string =>
+  text.length <= ERROR_LENGTH_MAX ? text : `${text.slice(0, ERROR_LENGTH_MAX)}...`;
+
+/** "threw TypeError: x is not a function". Whatever was thrown, this does not. */
+export const describeThrown = (error: unknown): string => {
+  try {
+    return cut(
+      `threw ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`,
+    );
+  } catch {
+    return "threw something that cannot be shown";
+  }
+};
+
+/** A value as an error shows it. */
+export const describeValue = (value: unknown): string => {
+  try {
+    if (typeof value === "string") return cut(JSON.stringify(value));
+    if (typeof value === "function") return "a function";
+    if (Array.isArray(value)) return value.length > 8 ? `a list of ${value.length}` : listOf(value);
+    if (typeof value === "object" && value !== null) return "an object";
+    return cut(String(value));
+  } catch {
+    return "something that cannot be shown";
+  }
+};
+
+const listOf = (items: readonly unknown[]): string =>
+  cut(`[${items.map(describeValue).join(", ")}]`);

@@ -1,0 +1,126 @@
+import { expect, test } from "vitest";
+import type {
+  AssignWindows,
+  ProjectionDefinition,
+} from "../../projections/definition/definition.ts";
+import { imbalance } from "../task/books-keeper.ts";
+import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
+import type { Sale } from "../testkit/plans.ts";
+import { describeUpdate, digestHex, PartitionRun } from "../testkit/run.ts";
+
+const planOf = (assign: AssignWindows, changes: Partial<ProjectionDefinition> = {}) =>
+  salesPlan(
+    {
+      window: { kind: "custom", assign, windowsMax: 3, version: "" },
+      aggregates: { n: { fn: "count" } },
+      ...changes,
+    },
+    topicPlan(),
+  );
+
+const sale = (id: string, time: number, key = "k"): Sale => ({ id, key, time });
+const pulse = (time: number): Sale => ({ id: `p${time}`, key: "p", time, type: PULSE.name });
+const described = (run: PartitionRun) => run.take().output.updates.map(describeUpdate);
+
+/** One event at 5 that is poison between two that are not, at 15. */
+const poisonOf = (assign: (time: number) => unknown): string => {
+  const run = new PartitionRun(
+    planOf((time) => (time === 5 ? (assign(time) as never) : [[10, 20]])),
+  );
+  run.read(encodeBatch([sale("a", 15), sale("b", 5), sale("c", 15), pulse(30)])).take();
+  const { deadLetters, updates } = run.output;
+  expect(updates.map(describeUpdate)).toEqual(["k [10, 20) final 1: 2"]);
+  expect(run.core.progress().books).toMatchObject({ events: 4, counted: 2, poison: 1 });
+  expect(imbalance(run.core.progress().books)).toBe(0);
+  expect(deadLetters).toMatchObject([{ reason: 4, eventId: "b", projection: "sales-by-key" }]);
+  return deadLetters[0]!.error;
+};
+
+test("a rest of the day beside a quarter of it, and no window at all", () => {
+  const assign: AssignWindows = (time) => {
+    if (time < 0) return [];
+    const quarter = Math.floor(time / 25) * 25;
+    const rest = Math.floor(time / 100) * 100;
+    const windows: [number, number][] = [[quarter, quarter + 25]];
+    return quarter === rest ? windows : [[rest + 1, rest + 100], ...windows];
+  };
+  const run = new PartitionRun(planOf(assign));
+  run.read(encodeBatch([sale("z", -5), sale("a", 12), sale("b", 30), sale("c", 49, "x")]));
+  run.read(encodeBatch([sale("d", 80), pulse(300)]));
+  expect(described(run)).toEqual([
+    "k [0, 25) final 1: 1",
+    "k [25, 50) final 1: 1",
+    "x [25, 50) final 1: 1",
+    "k [1, 100) final 1: 2",
+    "x [1, 100) final 1: 1",
+    "k [75, 100) final 1: 1",
+  ]);
+  expect(run.core.progress().books).toMatchObject({ events: 6, counted: 4, filtered: 2 });
+});
+
+test("Y1: whatever else the function does costs one event", () => {
+  expect(
+    poisonOf(() => {
+      throw new TypeError("no such zone");
+    }),
+  ).toBe("window.assign threw TypeError: no such zone");
+  expect(
+    poisonOf(() => {
+      throw { toString: () => ({}) };
+    }),
+  ).toBe("window.assign threw something that cannot be shown");
+  expect(poisonOf(() => undefined)).toMatch(/returned undefined, not a list of \[start, end\]/);
+  expect(poisonOf(() => [[0, Number.NaN]])).toMatch(/returned \[0, NaN\] as window 0, not/);
+  expect(poisonOf(() => [[0, 5.5]])).toMatch(/returned \[0, 5.5\] as window 0, not/);
+  expect(poisonOf(() => [[0, 2 ** 60]])).toMatch(/whole milliseconds/);
+  expect(poisonOf(() => [[0, 10n]])).toMatch(/whole milliseconds/);
+  expect(poisonOf(() => [[0, 5]])).toMatch(/returned \[0, 5\), which does not hold the event's/);
+  expect(poisonOf(() => [[6, 9]])).toMatch(/does not hold the event's time/);
+  expect(poisonOf(() => [0, 9])).toMatch(/returned 0 as window 0/);
+  const descending = [
+    [2, 9],
+    [0, 9],
+  ];
+  expect(poisonOf(() => descending)).toMatch(
+    /returned \[0, 9\) after \[2, 9\): starts must ascend/,
+  );
+  expect(poisonOf(() => [...descending, ...descending])).toMatch(/4 windows; 3 are the limit/);
+  expect(poisonOf(() => new Proxy([], { get: () => expect.fail("trapped") as never }))).toMatch(
+    /threw/,
+  );
+});
+
+test("Z2: a start has one end for as long as its window lives", () => {
+  let end = 10;
+  const run = new PartitionRun(planOf(() => [[0, end]], { allowedLatenessMs: 5 }));
+  run.read(encodeBatch([sale("a", 1)]));
+  end = 20;
+  run.read(encodeBatch([sale("b", 2)])).take();
+  expect(run.output.deadLetters[0]?.error).toBe(
+    "window.assign returned [0, 20), but of an earlier event [0, 10): a start has one end",
+  );
+  expect(run.core.progress().books).toMatchObject({ counted: 1, poison: 1 });
+});
+
+test("a restart after every event changes nothing", () => {
+  const assign: AssignWindows = (time) => {
+    if (time % 7 === 3) throw new Error("three");
+    return [
+      [Math.floor(time / 50) * 50 - 1, time + 40 - (time % 40)],
+      [Math.floor(time / 10) * 10, Math.floor(time / 10) * 10 + 30],
+    ];
+  };
+  const events = Array.from({ length: 60 }, (_, i) => sale(`e${i}`, (i * 37) % 200, `k${i % 3}`));
+  const whole = new PartitionRun(planOf(assign, { emit: { mode: "each" } }));
+  const broken = new PartitionRun(planOf(assign, { emit: { mode: "each" } }));
+  for (const event of events) {
+    whole.read(encodeBatch([event])).take();
+    broken
+      .read(encodeBatch([event]))
+      .take()
+      .restart();
+    expect(digestHex(broken.core)).toBe(digestHex(whole.core));
+  }
+  expect(broken.output).toEqual(whole.output);
+  expect(whole.output.deadLetters.some(({ reason }) => reason === 4)).toBe(true);
+});
