@@ -31,12 +31,15 @@ export type { Duration, DurationUnit } from "./definition/duration.ts";
 export { buckets, byKey, each, early, final } from "./definition/emission.ts";
 export { custom, global, hopping, session, sliding, tumbling } from "./definition/windows.ts";
 export type { Expression } from "./definition/expression.ts";
-export { event, field, literal } from "./definition/field-expression.ts";
+export { event, field, left, literal, lookup, right } from "./definition/field-expression.ts";
+export { lookupTable } from "./definition/lookup-table.ts";
+export type { LookupRows, LookupTableDefinition } from "./definition/lookup-table.ts";
 export type {
   AnyExpression,
   BooleanExpression,
   FieldExpression,
   NumberExpression,
+  Side,
   StringExpression,
 } from "./definition/field-expression.ts";
 export { projection } from "./definition/projection.ts";

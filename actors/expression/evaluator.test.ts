@@ -1,12 +1,50 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { BinaryOperator, Expression } from "../../projections/definition/expression.ts";
+import { checkExpression } from "../../projections/definition/check-expression.ts";
+import type {
+  BinaryOperator,
+  Expression,
+  LookupExpression,
+} from "../../projections/definition/expression.ts";
+import type { LookupTable } from "../../projections/definition/lookup-table.ts";
+import { Mistakes } from "../../projections/definition/reading.ts";
 import { Intake } from "../intake/intake.ts";
 import { encodeBatch, salesPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
 import { compileExpression } from "./evaluator.ts";
 
 type Scalar = number | string | boolean | null;
+
+/** By strings that sales have and do not have, by numbers, and by booleans. */
+const ROWS: Readonly<
+  Record<string, { n?: number | null; d?: number; s?: string; b?: boolean | null }>
+> = {
+  a: { n: 1, d: 0.5, s: "á", b: true },
+  b: { n: 2, s: "" },
+  ab: { n: null, d: -1, s: "test.Sale" },
+  "": { n: 4, b: false },
+  "0": { n: 5, d: 5, s: "zero", b: null },
+  "-3": { s: "b", b: true },
+  "7": { n: -7 },
+  true: { n: 8, s: "a", b: false },
+};
+
+const tableOf = (keys: RegExp): LookupTable => {
+  const rows = Object.fromEntries(Object.entries(ROWS).filter(([key]) => keys.test(key)));
+  const mistakes = new Mistakes();
+  const scope = { types: [], columns: new Map() };
+  const checked = checkExpression(
+    { lookup: { rows }, key: { literal: "" }, column: "n" },
+    "",
+    mistakes,
+    scope,
+  );
+  expect(mistakes.list).toEqual([]);
+  return (checked!.expression as LookupExpression).lookup as LookupTable;
+};
+const BY_TEXT = tableOf(/^/);
+const BY_NUMBER = tableOf(/^-?\d+$/);
+const BY_BOOLEAN = tableOf(/^true$/);
 
 /** The same language, one event at a time. */
 const naive = (expression: Expression, sale: Sale): Scalar => {
@@ -18,6 +56,10 @@ const naive = (expression: Expression, sale: Sale): Scalar => {
     return expression.event === "type" ? "test.Sale" : (sale[expression.event] as Scalar);
   }
   if ("literal" in expression) return expression.literal;
+  if ("lookup" in expression) {
+    const key = naive(expression.key, sale);
+    return (key === null ? null : ROWS[String(key)]?.[expression.column as "n"]) ?? null;
+  }
   const [left, right] = expression.args.map((arg) => naive(arg, sale)) as [Scalar, Scalar];
   switch (expression.op) {
     case "isNull":
@@ -66,6 +108,15 @@ const naive = (expression: Expression, sale: Sale): Scalar => {
   }
 };
 
+const looked = (
+  key: fc.Arbitrary<unknown>,
+  table: LookupTable,
+  ...columns: readonly string[]
+): fc.Arbitrary<Expression> =>
+  fc
+    .tuple(key, fc.constantFrom(...columns))
+    .map(([key, column]): Expression => ({ lookup: table, key: key as Expression, column }));
+
 const { number, string, boolean } = fc.letrec<{
   number: Expression;
   string: Expression;
@@ -81,9 +132,15 @@ const { number, string, boolean } = fc.letrec<{
       fc.constantFrom<Expression>({ field: "cents" }, { field: "weight" }, { event: "time" }),
       fc.integer({ min: -5, max: 5 }).map((literal): Expression => ({ literal })),
       binary(["add", "subtract", "multiply", "divide"], "number"),
+      looked(tie("string"), BY_TEXT, "n", "d"),
+      looked(tie("number"), BY_NUMBER, "n", "d"),
+      looked(tie("boolean"), BY_BOOLEAN, "n"),
       tie("number").map((arg): Expression => ({ op: "negate", args: [arg] })),
     ),
     string: fc.oneof(
+      { maxDepth: 4 },
+      looked(fc.constantFrom({ field: "store" }, { event: "key" }), BY_TEXT, "s"),
+      looked(tie("number"), BY_NUMBER, "s"),
       fc.constantFrom<Expression>(
         { field: "store" },
         { event: "key" },
@@ -97,6 +154,7 @@ const { number, string, boolean } = fc.letrec<{
       binary(["eq", "ne", "lt", "le", "gt", "ge"], "number"),
       binary(["eq", "ne", "lt", "le", "gt", "ge"], "string"),
       binary(["and", "or"], "boolean"),
+      looked(tie("string"), BY_TEXT, "b"),
       tie("boolean").map((arg): Expression => ({ op: "not", args: [arg] })),
       fc
         .oneof(tie("number"), tie("string"))

@@ -10,10 +10,14 @@ import type {
   EnvelopeField,
   Expression,
   ExpressionType,
+  LookupExpression,
   UnaryOperator,
 } from "../../projections/definition/expression.ts";
+import { LookupTable } from "../../projections/definition/lookup-table.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
+import { indexOf } from "./lookup-index.ts";
+import type { IndexedColumn, LookupIndex } from "./lookup-index.ts";
 import { emptyVector, growOffsets, growValues } from "./vector.ts";
 import type { Vector } from "./vector.ts";
 
@@ -22,17 +26,23 @@ export interface Evaluator {
   evaluate(batch: EventBatch): Vector;
 }
 
-export const compileExpression = (expression: Expression, plan: ProjectionPlan): Evaluator => {
+/** What names in an expression are looked up in. */
+export type EvaluatedPlan = Pick<ProjectionPlan, "columns" | "topic">;
+
+export const compileExpression = (expression: Expression, plan: EvaluatedPlan): Evaluator => {
   if ("field" in expression) return fieldEvaluator(expression.field, plan);
   if ("event" in expression) return envelopeEvaluator(expression.event, plan);
   if ("literal" in expression) return literalEvaluator(expression.literal);
+  if ("lookup" in expression) {
+    return lookupEvaluator(expression, compileExpression(expression.key, plan));
+  }
   const left = compileExpression(expression.args[0], plan);
   if (expression.args.length === 1) return unaryEvaluator(expression.op as UnaryOperator, left);
   const right = compileExpression(expression.args[1], plan);
   return binaryEvaluator(expression.op as BinaryOperator, left, right);
 };
 
-const fieldEvaluator = (path: string, plan: ProjectionPlan): Evaluator => {
+const fieldEvaluator = (path: string, plan: EvaluatedPlan): Evaluator => {
   const column = plan.columns.find((candidate) => candidate.path === path);
   if (column === undefined) throw new Error(`invariant X: field ${path} is not in the plan`);
   const vector = emptyVector(column.type);
@@ -51,7 +61,7 @@ const fieldEvaluator = (path: string, plan: ProjectionPlan): Evaluator => {
   };
 };
 
-const envelopeEvaluator = (field: EnvelopeField, plan: ProjectionPlan): Evaluator => {
+const envelopeEvaluator = (field: EnvelopeField, plan: EvaluatedPlan): Evaluator => {
   if (field === "time") return timeEvaluator();
   if (field === "type") return typeEvaluator(plan);
   const vector = emptyVector("string");
@@ -83,7 +93,7 @@ const timeEvaluator = (): Evaluator => {
   };
 };
 
-const typeEvaluator = (plan: ProjectionPlan): Evaluator => {
+const typeEvaluator = (plan: EvaluatedPlan): Evaluator => {
   const vector = emptyVector("string");
   const encoder = new TextEncoder();
   const names = plan.topic.types.map((type) => encoder.encode(type.name));
@@ -137,6 +147,55 @@ const literalEvaluator = (literal: string | number | boolean): Evaluator => {
       return vector;
     },
   };
+};
+
+const lookupEvaluator = ({ lookup, column }: LookupExpression, key: Evaluator): Evaluator => {
+  if (!(lookup instanceof LookupTable)) throw new Error("invariant X: a table without its rows");
+  const { type } = lookup.columns.get(column)!;
+  const index = indexOf(lookup);
+  const source = index.column(column);
+  const out = emptyVector(type);
+  out.bytes = source.bytes;
+  const gather = type === "string" ? gatherStrings : gatherValues;
+  return {
+    type,
+    evaluate: (batch) => {
+      const keys = key.evaluate(batch);
+      if (type === "string") growOffsets(out, batch.count);
+      else growValues(out, batch.count);
+      gather(index, source, keys, out, batch.count);
+      return out;
+    },
+  };
+};
+
+const gatherValues = (
+  index: LookupIndex,
+  source: IndexedColumn,
+  keys: Vector,
+  out: Vector,
+  count: number,
+): void => {
+  for (let row = 0; row < count; row++) {
+    const found = index.find(keys, row);
+    out.valid[row] = found < 0 ? 0 : source.valid[found]!;
+    out.values[row] = found < 0 ? 0 : source.values[found]!;
+  }
+};
+
+const gatherStrings = (
+  index: LookupIndex,
+  source: IndexedColumn,
+  keys: Vector,
+  out: Vector,
+  count: number,
+): void => {
+  for (let row = 0; row < count; row++) {
+    const found = index.find(keys, row);
+    out.valid[row] = found < 0 ? 0 : source.valid[found]!;
+    out.starts[row] = found < 0 ? 0 : source.starts[found]!;
+    out.ends[row] = found < 0 ? 0 : source.ends[found]!;
+  }
 };
 
 const unaryEvaluator = (op: UnaryOperator, operand: Evaluator): Evaluator => {

@@ -1,5 +1,6 @@
 /** Makes tasks from plans: which core runs, and under which name it commits. */
-import type { FieldColumn, ProjectionPlan, TopicPlan } from "../../projections/definition/plan.ts";
+import { unionOfColumns } from "../../projections/definition/columns.ts";
+import type { ProjectionPlan, TopicPlan } from "../../projections/definition/plan.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { Intake } from "../intake/intake.ts";
 import { MergeCore } from "../task/merge-core.ts";
@@ -47,10 +48,5 @@ export const byTopic = (plans: readonly ProjectionPlan[]): readonly TopicPlans[]
 };
 
 /** An intake that decodes what any of the projections reads, each field once. */
-export const intakeOf = ({ topic, plans }: TopicPlans): BatchIntake => {
-  const columns = new Map<string, FieldColumn>();
-  for (const plan of plans) {
-    for (const column of plan.columns) columns.set(column.path, column);
-  }
-  return new Intake(topic, [...columns.values()]);
-};
+export const intakeOf = ({ topic, plans }: TopicPlans): BatchIntake =>
+  new Intake(topic, unionOfColumns(plans.map((plan) => plan.columns)));

@@ -16,6 +16,7 @@ import type {
 } from "../../projections/definition/definition.ts";
 import { suggestion } from "../../projections/definition/did-you-mean.ts";
 import { canonicalJson, writtenDigest } from "../../projections/definition/digest.ts";
+import { resolveLookupFiles } from "../../projections/definition/lookup-files.ts";
 import { topicOf } from "../../projections/definition/projection.ts";
 import { at, Mistakes, type Fields } from "../../projections/definition/reading.ts";
 import { SHIPPED_MODULE, type CodeOrigin } from "./config.ts";
@@ -211,9 +212,10 @@ export class UserProject {
     const topic = topicOf(value as ProjectionDefinition);
     const folder = module === SHIPPED_MODULE ? "" : dirname(module);
     if (topic !== undefined) this.#takeTopic(topic, at(label, "source"), folder);
-    this.#put(this.#projections, { definition, label }, "projections");
-    if (!holdsCode(definition) || this.#code.has(definition.name)) return;
-    this.#code.set(definition.name, { module, place, digest: writtenDigest(definition) });
+    const resolved = resolveLookupFiles(definition, folder);
+    this.#put(this.#projections, { definition: resolved, label }, "projections");
+    if (!holdsCode(resolved) || this.#code.has(resolved.name)) return;
+    this.#code.set(resolved.name, { module, place, digest: writtenDigest(resolved) });
   }
 
   #put<T extends { readonly name: string }>(

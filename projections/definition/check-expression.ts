@@ -6,12 +6,14 @@
  * X2. A mistake is noted once, where it is: an operand that is wrong has no type, and what has no
  *     type is never blamed for it.
  */
+import { checkLookup } from "./check-lookup.ts";
 import { suggestion } from "./did-you-mean.ts";
 import type {
   BinaryOperator,
   EnvelopeField,
   Expression,
   ExpressionType,
+  SideName,
   UnaryOperator,
 } from "./expression.ts";
 import type { EventTypeSchema, FieldColumn, FieldSchema, ScalarType } from "./plan.ts";
@@ -22,7 +24,11 @@ export interface Scope {
   /** By type index; undefined where the projection does not read that type. */
   readonly types: readonly (EventTypeSchema | undefined)[];
   readonly columns: Map<string, FieldColumn>;
+  /** Values of a join: what the fields of each side are looked up in; without a side that has none. */
+  readonly sides?: Readonly<Partial<Record<SideName, Scope>>>;
 }
+
+const SIDES: readonly SideName[] = ["left", "right"];
 
 export interface CheckedExpression {
   readonly expression: Expression;
@@ -43,7 +49,15 @@ const ARITHMETIC: readonly BinaryOperator[] = ["add", "subtract", "multiply", "d
 const COMPARISON: readonly BinaryOperator[] = ["eq", "ne", "lt", "le", "gt", "ge"];
 const LOGICAL: readonly BinaryOperator[] = ["and", "or"];
 const OPERATORS: readonly string[] = [...UNARY, ...ARITHMETIC, ...COMPARISON, ...LOGICAL];
-const FORMS = ["field", "event", "literal", "op"] as const;
+const FORMS = ["field", "event", "literal", "lookup", "op"] as const;
+/** The keys of each form. */
+const KEYS: Readonly<Record<(typeof FORMS)[number], readonly string[]>> = {
+  field: ["field", "side"],
+  event: ["event", "side"],
+  literal: ["literal"],
+  lookup: ["lookup", "key", "column"],
+  op: ["op", "args"],
+};
 const DEPTH_MAX = 100;
 
 const SCALAR_TYPES: Readonly<Partial<Record<ScalarType, ExpressionType>>> = {
@@ -77,11 +91,16 @@ const SYMBOLS: Readonly<Record<string, string>> = {
   ge: ">=",
 };
 
+const sided = (side: SideName | undefined, name: string): string =>
+  side === undefined ? name : `${side}.${name}`;
+
 /** An expression as an error shows it: `delay > 15 and event.key != "JFK"`. */
 export const printExpression = (expression: Expression): string => {
-  if ("field" in expression) return expression.field;
-  if ("event" in expression) return `event.${expression.event}`;
+  if ("field" in expression) return sided(expression.side, expression.field);
+  if ("event" in expression) return sided(expression.side, `event.${expression.event}`);
   if ("literal" in expression) return JSON.stringify(expression.literal);
+  if ("lookup" in expression)
+    return `lookup(${printExpression(expression.key)}).${expression.column}`;
   const inner = expression.args.map((arg) =>
     "op" in arg && arg.args.length === 2 ? `(${printExpression(arg)})` : printExpression(arg),
   );
@@ -273,11 +292,11 @@ export const checkExpression = (
     return mistakes.add(
       path,
       forms.length === 0
-        ? `is no expression: it needs "field", "event", "literal" or "op"${hint}`
+        ? `is no expression: it needs "field", "event", "literal", "lookup" or "op"${hint}`
         : `is more than one expression: it has both ${forms.map((form) => `"${form}"`).join(" and ")}`,
     );
   }
-  mistakes.object(given, path, forms[0] === "op" ? ["op", "args"] : forms);
+  mistakes.object(given, path, KEYS[forms[0]!]);
   switch (forms[0]!) {
     case "literal":
       return checkLiteral(given["literal"], at(path, "literal"), mistakes);
@@ -287,21 +306,55 @@ export const checkExpression = (
         at(path, "event"),
         Object.keys(ENVELOPE) as EnvelopeField[],
       );
-      return part && { expression: { event: part }, type: scope && ENVELOPE[part] };
+      const side = checkSide(given["side"], path, mistakes, scope);
+      if (part === undefined || side === undefined) return undefined;
+      return { expression: { event: part, ...side.named }, type: scope && ENVELOPE[part] };
     }
     case "field": {
       const name = mistakes.text(given["field"], at(path, "field"));
-      if (name === undefined) return undefined;
-      const column = scope && checkField(name, at(path, "field"), scope, mistakes);
+      const side = checkSide(given["side"], path, mistakes, scope);
+      if (name === undefined || side === undefined) return undefined;
+      const column = side.scope && checkField(name, at(path, "field"), side.scope, mistakes);
       return {
-        expression: { field: name },
+        expression: { field: name, ...side.named },
         type: column?.type,
         values: column && enumValues(column),
       };
     }
+    case "lookup": {
+      const key = checkExpression(given["key"], at(path, "key"), mistakes, scope, depth + 1);
+      return checkLookup(given, key, path, mistakes, scope);
+    }
     case "op":
       return checkOperation(given["op"], given["args"], path, mistakes, scope, depth);
   }
+};
+
+/** Which side's events a field is of. Undefined after a mistake. */
+const checkSide = (
+  value: unknown,
+  path: string,
+  mistakes: Mistakes,
+  scope: Scope | undefined,
+): { readonly named: { side?: SideName }; readonly scope: Scope | undefined } | undefined => {
+  if (value === undefined) {
+    if (scope?.sides === undefined) return { named: {}, scope };
+    return mistakes.add(
+      path,
+      'must say of which side: left.field("x") or right.field("x"), in JSON "side": "left" or "right"',
+    );
+  }
+  const side = mistakes.oneOf(value, at(path, "side"), SIDES);
+  if (side === undefined) return undefined;
+  if (scope === undefined) return { named: { side }, scope };
+  if (scope.sides === undefined) {
+    return mistakes.add(at(path, "side"), "only values of a join have sides; leave it out");
+  }
+  const own = scope.sides[side];
+  if (own === undefined) {
+    return mistakes.add(at(path, "side"), `results here have no event of the ${side} side`);
+  }
+  return { named: { side }, scope: own };
 };
 
 const checkOperation = (

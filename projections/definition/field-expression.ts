@@ -5,7 +5,8 @@
  * a number does not compile. A field's own type is known only from its schema: `field()` fits
  * everywhere here, and planning checks it.
  */
-import type { BinaryOperator, Expression, UnaryOperator } from "./expression.ts";
+import type { BinaryOperator, Expression, SideName, UnaryOperator } from "./expression.ts";
+import { lookupTable, type LookupRows, type LookupTableDefinition } from "./lookup-table.ts";
 
 /** Says in types alone what an expression evaluates to. */
 interface Evaluates<Kind> {
@@ -180,17 +181,61 @@ class Node implements FieldExpression {
 export const field = (name: string): FieldExpression => new Node({ field: name });
 
 /** What every event has, whatever its type. `time` is milliseconds since the Unix epoch. */
-export const event: {
+export interface Envelope {
   readonly id: StringExpression;
   readonly type: StringExpression;
   readonly key: StringExpression;
   readonly time: NumberExpression;
-} = {
-  id: new Node({ event: "id" }),
-  type: new Node({ event: "type" }),
-  key: new Node({ event: "key" }),
-  time: new Node({ event: "time" }),
+}
+
+const envelope = (side: { readonly side?: SideName } = {}): Envelope => ({
+  id: new Node({ event: "id", ...side }),
+  type: new Node({ event: "type", ...side }),
+  key: new Node({ event: "key", ...side }),
+  time: new Node({ event: "time", ...side }),
+});
+
+export const event: Envelope = envelope();
+
+/** One event of a join: `left.field("campaign")`, `right.event.time`. Null where there is none. */
+export interface Side {
+  field(name: string): FieldExpression;
+  readonly event: Envelope;
+}
+
+const sideOf = (side: SideName): Side => ({
+  field: (name) => new Node({ field: name, side }),
+  event: envelope({ side }),
+});
+
+/** In the `values` of a join: its left event. */
+export const left: Side = sideOf("left");
+/** In the `values` of a join: its right event, or the table's row. */
+export const right: Side = sideOf("right");
+
+/**
+ * The row of a table whose key is this: `lookup(airports, field("origin")).field("city")`. Columns are null
+ * where there is no such row. `table` is rows by key, or a `lookupTable()`.
+ */
+export const lookup = (
+  table: LookupRows | LookupTableDefinition,
+  key: StringExpression | NumberExpression | BooleanExpression,
+): { field(column: string): FieldExpression } => {
+  const definition = isDefinition(table) ? table : lookupTable(table);
+  const row = { lookup: definition, key: toExpression(key) };
+  return { field: (column) => new Node({ ...row, column }) };
 };
+
+/** Rows hold objects: a row whose key is "file" is no file. */
+const isDefinition = (
+  table: LookupRows | LookupTableDefinition,
+): table is LookupTableDefinition => {
+  const { file, rows } = table as Partial<Record<"file" | "rows", unknown>>;
+  if (typeof file === "string") return true;
+  return isRow(rows) && Object.keys(table).length === 1 && Object.values(rows).every(isRow);
+};
+
+const isRow = (value: unknown): value is object => typeof value === "object" && value !== null;
 
 /** A constant. Plain values work as operands; this is for where an expression must begin with one. */
 export function literal(value: number): NumberExpression;

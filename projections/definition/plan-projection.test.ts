@@ -289,7 +289,7 @@ describe("mistakes", () => {
       "aggregates.y.of: count takes no expression: it counts events, not values",
     ]);
     expect(mistakes({ where: { feild: "x" } })).toEqual([
-      'where: is no expression: it needs "field", "event", "literal" or "op"; did you mean "field"?',
+      'where: is no expression: it needs "field", "event", "literal", "lookup" or "op"; did you mean "field"?',
     ]);
     expect(mistakes({ where: { field: "test", literal: true } })).toEqual([
       'where: is more than one expression: it has both "field" and "literal"',

@@ -4,10 +4,11 @@
  * A relative path of a .proto file is taken from the file in which `topic()` is called, so that a
  * definition works from whatever folder it is started. Paths in JSON are relative to that JSON file.
  */
-import { dirname, isAbsolute, resolve } from "node:path";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DefinitionError } from "../errors.ts";
 import type { ByteSize } from "./byte-size.ts";
+import { callerFolder } from "./caller-folder.ts";
 import { checkTopic, TOPIC_DEFAULTS } from "./check-topic.ts";
 import type { TopicDefinition } from "./definition.ts";
 import type { Duration } from "./duration.ts";
@@ -50,25 +51,6 @@ const OPTIONS = [
   "retention",
   "maxBytes",
 ] as const satisfies readonly (keyof TopicOptions<string>)[];
-
-/** The folder of the file that called `topic()`; undefined when the runtime does not say. */
-const callerFolder = (callee: (...args: never) => unknown): string | undefined => {
-  const { prepareStackTrace, stackTraceLimit } = Error;
-  try {
-    Error.stackTraceLimit = 1;
-    Error.prepareStackTrace = (_, sites) => sites[0]?.getFileName();
-    const holder: { stack?: unknown } = {};
-    Error.captureStackTrace(holder, callee);
-    if (typeof holder.stack !== "string") return undefined;
-    // Loaders that run TypeScript add a query to what they load.
-    const file = holder.stack.replace(/[?#](?:tsx-)?namespace=.*$/, "");
-    if (file.startsWith("file:")) return dirname(fileURLToPath(file));
-    return isAbsolute(file) ? dirname(file) : undefined;
-  } finally {
-    Error.prepareStackTrace = prepareStackTrace;
-    Error.stackTraceLimit = stackTraceLimit;
-  }
-};
 
 export const topic = <const Type extends string>(
   name: string,
