@@ -6,10 +6,11 @@ import type { Update } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { AggregateDefinition } from "../../projections/definition/definition.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
+import { propertyRuns } from "../testkit/property-runs.ts";
 import { digestHex, PartitionRun } from "../testkit/run.ts";
 import { MergeCore } from "./merge-core.ts";
 
-const RUNS = Number(process.env["TIDEMARK_PROPERTY_RUNS"] ?? 15);
+const RUNS = propertyRuns(15);
 
 const CENTS = { field: "cents" };
 const WEIGHT = { field: "weight" };

@@ -163,6 +163,7 @@ export const OTHER_VARIABLES: Readonly<Record<string, string>> = {
   TIDEMARK_LOG_FORMAT: "json or text",
   TIDEMARK_DEBUG: "print stacks of errors",
   TIDEMARK_PROPERTY_RUNS: "how often tests try each property",
+  TIDEMARK_PROPERTY_SEED: "seed of their random input, to repeat a run",
 };
 
 const checkUrl = (
