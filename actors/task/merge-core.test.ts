@@ -1,13 +1,14 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { Update } from "../../proto/gen/tidemark/v1/commit.ts";
+import type { DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
 import { propertyRuns } from "../testkit/property-runs.ts";
 import { describeUpdate, digestHex, PartitionRun } from "../testkit/run.ts";
-import { MergeCore } from "./merge-core.ts";
+import { FIRST_EVENT_HOLD_MS_MIN, MergeCore } from "./merge-core.ts";
 
 const PARTITIONS = 3;
 const BY_STORE = { key: { field: "store" } } as const;
@@ -34,6 +35,7 @@ const commitOf = (run: PartitionRun, partition: number): Commit => {
 class MergeRun {
   merge: MergeCore;
   readonly updates: Update[] = [];
+  readonly deadLetters: DeadLetter[] = [];
   #sequence = 0;
   readonly plan;
 
@@ -45,7 +47,9 @@ class MergeRun {
   apply(commit: Commit): this {
     this.merge.apply({ sequence: ++this.#sequence, commit });
     for (const fragment of this.merge.take().fragments) {
-      this.updates.push(...Commit.decode(fragment).updates);
+      const { updates, deadLetters } = Commit.decode(fragment);
+      this.updates.push(...updates);
+      this.deadLetters.push(...deadLetters);
     }
     return this;
   }
@@ -173,6 +177,7 @@ test("section 6: however partitions interleave and restart, finals and last valu
         );
         expect(finals(b.updates, inTime)).toEqual(finals(a.updates, inTime));
         expect(lastValues(b.updates)).toEqual(lastValues(a.updates));
+        expect([...a.deadLetters, ...b.deadLetters]).toEqual([]);
         const counted = new Set(a.updates.map((update) => `${update.key}@${update.windowStart}`));
         expect(finals(a.updates).size).toBe(counted.size);
       },
@@ -188,4 +193,43 @@ test("a restart keeps the digest", () => {
   const merged = new MergeRun(plan).apply(commitOf(run, 0));
   const before = digestHex(merged.merge);
   expect(digestHex(merged.restart().merge)).toBe(before);
+});
+
+describe("a partition whose first event comes after all others have given up its window (U4)", () => {
+  const plan = planOf(COUNT);
+  const LATER = 10_000_000;
+  /** The others at `time`, partition 2 idle and without an event; then its first one. */
+  const firstEventAt = (time: number, others: number) => {
+    const runs = [0, 1, 2].map((partition) => new PartitionRun(plan, partition));
+    const merged = new MergeRun(plan);
+    runs[0]!.read(encodeBatch([sale("a", 1, "x"), pulse("p", others)], LATER));
+    runs[1]!.read(encodeBatch([sale("b", 2, "x"), pulse("q", others)], LATER));
+    for (const partition of [2, 0, 1]) merged.apply(commitOf(runs[partition]!, partition));
+    runs[2]!.read(encodeBatch([sale("c", time, "x"), pulse("r", others)], LATER));
+    return merged.restart().apply(commitOf(runs[2]!, 2));
+  };
+
+  test("corrects the result, up to an hour of event time after", () => {
+    for (const others of [11, 1_000, 9 + FIRST_EVENT_HOLD_MS_MIN]) {
+      const { updates, deadLetters } = firstEventAt(3, others);
+      expect(updates.map(describeUpdate)).toEqual([
+        "x [0, 10) final 1: 2",
+        "x [0, 10) correction 2: 3",
+      ]);
+      expect(deadLetters).toEqual([]);
+    }
+  });
+
+  test("is a dead letter beyond, and says why", () => {
+    const { updates, deadLetters } = firstEventAt(3, 11 + FIRST_EVENT_HOLD_MS_MIN);
+    expect(updates.map(describeUpdate)).toEqual(["x [0, 10) final 1: 2"]);
+    expect(deadLetters).toHaveLength(1);
+    expect(deadLetters[0]).toMatchObject({ window: { start: 0, end: 10 }, eventKey: "x" });
+    expect(deadLetters[0]!.error).toContain("or for an hour");
+  });
+
+  test("holds no window once every partition has had its first event", () => {
+    const merged = firstEventAt(3, 1_000);
+    expect(merged.merge.progress().retainFrom).toBe(4);
+  });
 });

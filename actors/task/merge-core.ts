@@ -10,7 +10,10 @@
  *     what came later within allowed lateness follows as corrections. So a final does not depend on
  *     how fast partitions were read. (Where no partition held anything in time, it is the first that
  *     came late.)
- * U4. Nothing is dropped here: a partial for a window that has been given up is a dead letter.
+ * U4. Nothing is dropped here. A partition that holds its first event after all others have given up
+ *     its window counts it (SEMANTICS section 3: it was never late), and so it is corrected here: while
+ *     some partition has yet to hold an event, windows are held for longer than they can take events
+ *     (`heldUntil`). Only what comes later still is a dead letter.
  */
 import { DeadLetter_Reason, type DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { Commit, Partial } from "../../proto/gen/tidemark/v1/commit.ts";
@@ -36,7 +39,17 @@ export interface MergeInput {
   readonly commit: Commit;
 }
 
-const SNAPSHOT_LAYOUT = 0x746d_6d01;
+const SNAPSHOT_LAYOUT = 0x746d_6d02;
+
+/**
+ * How much longer, in event time, a window is held for a partition that never held an event: its own
+ * length, or this if it is shorter. Without a bound a topic of fewer keys than partitions would hold
+ * every window for ever.
+ */
+export const FIRST_EVENT_HOLD_MS_MIN = 3_600_000;
+
+const heldUntil = (start: number, end: number, expiry: number): number =>
+  Math.min(expiry + Math.max(end - start, FIRST_EVENT_HOLD_MS_MIN), Number.MAX_SAFE_INTEGER);
 
 export class MergeCore implements TaskCore<MergeInput> {
   readonly #plan: ProjectionPlan;
@@ -48,8 +61,8 @@ export class MergeCore implements TaskCore<MergeInput> {
   readonly #scratch = new ByteWriter(256);
   #sequence = 0;
   #ingestTime = 0;
-  /** Windows that expire at or before this are given up; never goes back. */
-  #givenUp = Number.NEGATIVE_INFINITY;
+  /** Every partition that ever held an event has reached this; never goes back. */
+  #passed = Number.NEGATIVE_INFINITY;
   #unpublished = new Set<MergeEntry>();
 
   constructor(plan: ProjectionPlan, version: number) {
@@ -102,7 +115,9 @@ export class MergeCore implements TaskCore<MergeInput> {
     const { allowedLatenessMs } = this.#plan.definition;
     let pane = this.#panes.get(partial.windowStart);
     if (pane === undefined) {
-      if (expiresAt(partial.windowEnd, allowedLatenessMs) <= this.#givenUp) {
+      // A window that could not have been dropped yet is one that nobody has held so far.
+      const expiry = expiresAt(partial.windowEnd, allowedLatenessMs);
+      if (heldUntil(partial.windowStart, partial.windowEnd, expiry) <= this.#passed) {
         return this.#orphan(partial, partition);
       }
       pane = new MergePane(partial.windowStart, partial.windowEnd, sequence);
@@ -129,7 +144,8 @@ export class MergeCore implements TaskCore<MergeInput> {
   #passTime(): void {
     const watermark = this.#watermark.value;
     const { allowedLatenessMs } = this.#plan.definition;
-    const floor = this.#watermark.floor;
+    const { floor, awaitsFirst } = this.#watermark;
+    const reached = Math.min(floor, watermark);
     const due = [...this.#panes.all()]
       .filter((pane) => closesAt(pane.end) <= watermark)
       .sort((a, b) => a.start - b.start);
@@ -139,11 +155,10 @@ export class MergeCore implements TaskCore<MergeInput> {
         for (const entry of pane.entries.values()) this.#publishFinal(pane, entry);
       }
       const expiry = expiresAt(pane.end, allowedLatenessMs);
-      if (expiry <= floor && expiry <= watermark) {
-        this.#panes.drop(pane);
-      }
+      const until = awaitsFirst ? heldUntil(pane.start, pane.end, expiry) : expiry;
+      if (until <= reached) this.#panes.drop(pane);
     }
-    this.#givenUp = Math.max(this.#givenUp, Math.min(floor, watermark));
+    this.#passed = Math.max(this.#passed, reached);
   }
 
   #publishFinal(pane: MergePane, entry: MergeEntry): void {
@@ -219,10 +234,11 @@ export class MergeCore implements TaskCore<MergeInput> {
     const { allowedLatenessMs } = this.#plan.definition;
     this.#refuse(partial, partition, {
       reason: DeadLetter_Reason.REASON_LATE,
-      lateness: this.#givenUp - expiresAt(partial.windowEnd, allowedLatenessMs),
+      lateness: this.#passed - expiresAt(partial.windowEnd, allowedLatenessMs),
       error:
-        `partition ${partition} held its first event after every other partition had given up ` +
-        `the window; the partial is kept here as \`event\``,
+        `partition ${partition} held its first event long after every other partition had given ` +
+        `up the window, which is held for its own length then, or for an hour if it is shorter; ` +
+        `the partial is kept here as \`event\``,
     });
   }
 
@@ -254,7 +270,7 @@ export class MergeCore implements TaskCore<MergeInput> {
       eventTime: partial.windowStart,
       ingestTime: this.#ingestTime,
       window: { start: partial.windowStart, end: partial.windowEnd },
-      watermark: Number.isFinite(this.#givenUp) ? this.#givenUp : undefined,
+      watermark: Number.isFinite(this.#passed) ? this.#passed : undefined,
       ...why,
       codeVersion: CODE_VERSION,
       event: Buffer.from(partial.accumulators),
@@ -278,7 +294,7 @@ export class MergeCore implements TaskCore<MergeInput> {
   #writeScalars(out: ByteWriter): void {
     out.double(this.#sequence);
     out.double(this.#ingestTime);
-    out.double(this.#givenUp);
+    out.double(this.#passed);
     this.#watermark.write(out);
   }
 
@@ -299,7 +315,7 @@ export class MergeCore implements TaskCore<MergeInput> {
     }
     this.#sequence = from.double();
     this.#ingestTime = from.double();
-    this.#givenUp = from.double();
+    this.#passed = from.double();
     this.#watermark.read(from);
     this.#panes.read(from);
   }

@@ -99,6 +99,11 @@ export class MergedWatermark {
     return least === Number.POSITIVE_INFINITY ? Number.NEGATIVE_INFINITY : least;
   }
 
+  /** Whether some partition has yet to hold its first event, which may then be of any age. */
+  get awaitsFirst(): boolean {
+    return this.#values.includes(Number.NEGATIVE_INFINITY);
+  }
+
   write(out: ByteWriter): void {
     out.double(this.value);
     for (let i = 0; i < this.#values.length; i++) {
