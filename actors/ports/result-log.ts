@@ -57,7 +57,15 @@ export class ResultLog extends Context.Service<
     ) => Effect.Effect<ResultReader, LogUnavailable, Scope.Scope>;
     /** Last sequence of the stream, 0 when empty. */
     readonly lastSequence: Effect.Effect<number, LogUnavailable>;
-    /** Deletes messages of a subject below `sequence`, never its last one. */
-    readonly trim: (subject: string, sequence: number) => Effect.Effect<void, LogUnavailable>;
+    /**
+     * Deletes messages of a subject below `sequence`, never its last one. With `before` only those that
+     * the stream took in before that time, in milliseconds since the epoch, by its own clock. Tells
+     * whether more than the last one is left.
+     */
+    readonly trim: (
+      subject: string,
+      sequence: number,
+      before?: number,
+    ) => Effect.Effect<boolean, LogUnavailable>;
   }
 >()("actors/ports/ResultLog") {}

@@ -156,7 +156,7 @@ describe("the loop starts again after a defect", () => {
           const results = Context.get(ports, ResultLog);
           return Context.add(ports, ResultLog, {
             ...results,
-            trim: (subject, sequence) => first(results.trim(subject, sequence)),
+            trim: (subject, sequence, before) => first(results.trim(subject, sequence, before)),
           });
         });
         const log = yield* publish;

@@ -1,26 +1,41 @@
 /**
- * Trims the commits of this worker's tasks, every few minutes, as far as nobody needs them any more.
+ * Trims the commits of this worker's tasks, and of the versions that they have superseded, every few
+ * minutes, as far as nobody needs them any more. Age is what the stream itself says, so trimming does
+ * not depend on how long a worker lives.
  *
- * Commits with partials are kept as long as the events that they were made from, not just as long as
- * results: a merging task without a snapshot rebuilds its state from them.
+ * X1. Nothing younger than the retention is deleted, and never the last commit: it is the marker.
+ * X2. Nothing is deleted that a relay has still to read, or that a merging task of the active version
+ *     needs for a rebuild.
+ * X3. Commits with partials are kept as long as the events that they were made from, not just as long as
+ *     results: a merging task without a snapshot rebuilds its state from them.
+ * X4. Superseded versions are the first worker's. Once one of their tasks is down to its marker it is
+ *     not looked at again.
  */
 import { Clock, Effect } from "effect";
 import { commitSubject } from "../../proto/subjects.ts";
+import type { TaskId } from "../../proto/subjects.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { readMarker } from "../commit/marker.ts";
-import { Trimmer } from "../commit/trimmer.ts";
 import type { RelayTarget } from "../ports/relay-target.ts";
 import type { ResultLog } from "../ports/result-log.ts";
+import { FIRST_VERSION } from "../relay/active-versions.ts";
+import type { ActiveVersions } from "../relay/active-versions.ts";
 import { keepRunning } from "../task/keep-running.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import type { TaskStatus } from "../task/task-status.ts";
+import { ownsRelays } from "./assignment.ts";
+import type { WorkerSlot } from "./assignment.ts";
+import { mergeSpec, partitionSpec } from "./task-specs.ts";
 
 export interface RetentionOptions {
+  readonly slot: WorkerSlot;
   readonly plans: readonly ProjectionPlan[];
   readonly settings: EngineSettings;
   readonly results: ResultLog["Service"];
   readonly outlet: RelayTarget["Service"];
-  readonly tasks: () => readonly TaskStatus[];
+  readonly tasks: () => readonly Pick<TaskStatus, "task" | "commits">[];
+  /** As of now: it changes with promotions. */
+  readonly active: ActiveVersions;
 }
 
 /** The oldest sequence that a relay has still to read. */
@@ -31,43 +46,52 @@ const relayedUpTo = Effect.fnUntraced(function* (outlet: RelayTarget["Service"])
 });
 
 /** The oldest sequence that the merging task of a partial task still needs. */
-const mergeNeedsFrom = Effect.fnUntraced(function* (
-  results: ResultLog["Service"],
-  { task }: TaskStatus,
-) {
+const mergeNeedsFrom = Effect.fnUntraced(function* (results: ResultLog["Service"], task: TaskId) {
   const merge = commitSubject({ ...task, kind: "merge", partition: 0 });
   const last = yield* results.last(merge);
   return last === undefined ? 0 : readMarker(last.sequence, last.data).retainFrom;
 });
 
+const tasksOf = (plan: ProjectionPlan, version: number): readonly TaskId[] => [
+  ...Array.from(
+    { length: plan.topic.definition.partitions },
+    (_, partition) => partitionSpec(plan, version, partition).id,
+  ),
+  ...(plan.merged ? [mergeSpec(plan, version).id] : []),
+];
+
+/** Every task of every version before the active one. */
+const superseded = (plans: readonly ProjectionPlan[], active: ActiveVersions): readonly TaskId[] =>
+  plans.flatMap((plan) => {
+    const versions = (active.get(plan.definition.name) ?? FIRST_VERSION) - FIRST_VERSION;
+    return Array.from({ length: versions }, (_, i) => tasksOf(plan, FIRST_VERSION + i)).flat();
+  });
+
 export const trimRegularly = Effect.fnUntraced(function* (
   options: RetentionOptions,
 ): Effect.fn.Return<never> {
-  const { plans, settings, results, outlet } = options;
-  const trimmers = new Map<string, Trimmer>();
-  const trimmerOf = (status: TaskStatus): Trimmer => {
-    let trimmer = trimmers.get(status.subject);
-    if (trimmer === undefined) {
-      const plan = plans.find(({ definition }) => definition.name === status.task.projection);
-      const eventsMs = plan?.topic.definition.retentionMs ?? 0;
-      const retentionMs =
-        status.task.kind === "partial"
-          ? Math.max(settings.resultsRetentionMs, eventsMs)
-          : settings.resultsRetentionMs;
-      trimmer = new Trimmer(results, status.subject, retentionMs);
-      trimmers.set(status.subject, trimmer);
-    }
-    return trimmer;
+  const { slot, plans, settings, results, outlet } = options;
+  const finished = new Set<string>();
+  const retentionOf = (task: TaskId): number => {
+    if (task.kind !== "partial") return settings.resultsRetentionMs;
+    const plan = plans.find(({ definition }) => definition.name === task.projection);
+    return Math.max(settings.resultsRetentionMs, plan?.topic.definition.retentionMs ?? 0);
   };
   const round = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis;
     const relayed = yield* relayedUpTo(outlet);
-    for (const status of options.tasks()) {
-      if (status.commits === 0) continue;
-      const merged =
-        status.task.kind === "partial" ? yield* mergeNeedsFrom(results, status) : Infinity;
-      const neededFrom = Math.min(relayed, merged);
-      yield* trimmerOf(status).round(now, status.committedAt, neededFrom);
+    for (const { task, commits } of options.tasks()) {
+      if (commits === 0) continue;
+      const merged = task.kind === "partial" ? yield* mergeNeedsFrom(results, task) : Infinity;
+      const below = Math.min(relayed, merged);
+      yield* results.trim(commitSubject(task), below, now - retentionOf(task));
+    }
+    if (!ownsRelays(slot)) return;
+    for (const task of superseded(plans, options.active)) {
+      const subject = commitSubject(task);
+      if (finished.has(subject)) continue;
+      const more = yield* results.trim(subject, relayed, now - retentionOf(task));
+      if (!more) finished.add(subject);
     }
   });
   const rounds = Effect.sleep(settings.trimEveryMs).pipe(

@@ -130,7 +130,7 @@ export const runWorker = Effect.fn("runWorker")(function* (
       [
         followPromotions(results, active, after, host),
         host.ticks,
-        trimRegularly({ plans, settings, results, outlet, tasks: () => host.tasks }),
+        trimRegularly({ slot, plans, settings, results, outlet, active, tasks: () => host.tasks }),
         ...relays.map((relay) => relay.run),
         Effect.never,
       ],

@@ -81,7 +81,7 @@ const log = ResultLog.of({
   last: () => Effect.undefined,
   append: () => Effect.never,
   lastSequence: Effect.succeed(commits),
-  trim: () => Effect.void,
+  trim: () => Effect.succeed(false),
   open: (_filters, fromSequence) =>
     Effect.sync(() => {
       let at = fromSequence - 1;

@@ -219,7 +219,7 @@ describe("V4: a RESULTS that is replaced under a running view", () => {
     const log = ResultLog.of({
       last: (subject) => now().last(subject),
       append: (subject, parts, expected) => now().append(subject, parts, expected),
-      trim: (subject, sequence) => now().trim(subject, sequence),
+      trim: (subject, sequence, before) => now().trim(subject, sequence, before),
       lastSequence: Effect.suspend(() => now().lastSequence),
       open: (filters, from) =>
         replaced.isOpen()

@@ -11,6 +11,8 @@ export interface StoredMessage {
   readonly subject: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly data: Uint8Array;
+  /** When the stream took it in: milliseconds since the epoch. */
+  readonly time: number;
   /** Which call appended it: how an append recognises its own message when it reads back. */
   readonly appendId: number;
 }
@@ -39,6 +41,8 @@ export const subjectMatches = (filter: string, subject: string): boolean => {
 
 export class MemoryStream {
   readonly name: string;
+  /** The clock of the stream. */
+  now: () => number = () => 0;
   /** Refuses what would exceed it, as `discard: new` does. */
   maxBytes = Infinity;
   #messages: StoredMessage[] = [];
@@ -76,11 +80,13 @@ export class MemoryStream {
     }
     const size = messages.reduce((sum, message) => sum + message.data.length, 0);
     if (this.#bytes + size > this.maxBytes) return { kind: "full" };
+    const time = this.now();
     for (const { subject, headers = [], data } of messages) {
       this.#last += 1;
       // Callers may reuse their buffers once an append has returned.
       const copy = Uint8Array.from(data);
-      this.#messages.push({ sequence: this.#last, subject, headers, data: copy, appendId });
+      const sequence = this.#last;
+      this.#messages.push({ sequence, subject, headers, data: copy, time, appendId });
     }
     this.#bytes += size;
     this.#wake();

@@ -1,5 +1,5 @@
 /** ResultLog in memory: R1 to R3 of the port, with planned faults. */
-import { Effect, Layer } from "effect";
+import { Clock, Effect, Layer } from "effect";
 import { LogUnavailable } from "../../actors/ports/event-log.ts";
 import { ResultLog } from "../../actors/ports/result-log.ts";
 import type { ResultReader, ResultRecord } from "../../actors/ports/result-log.ts";
@@ -14,6 +14,8 @@ export const memoryResultLog: Layer.Layer<ResultLog, never, MemoryBroker | Fault
     const broker = yield* MemoryBroker;
     const faults = yield* Faults;
     const stream = broker.results;
+    const clock = yield* Clock.Clock;
+    stream.now = () => clock.currentTimeMillisUnsafe();
     const injected = () => new LogUnavailable({ stream: stream.name, message: "injected fault" });
 
     const last = Effect.fnUntraced(function* (subject: string) {
@@ -62,10 +64,13 @@ export const memoryResultLog: Layer.Layer<ResultLog, never, MemoryBroker | Fault
         return { next };
       });
 
-    const trim = (subject: string, sequence: number) =>
+    const trim = (subject: string, sequence: number, before = Infinity) =>
       Effect.sync(() => {
         const newest = stream.lastOf(subject)?.sequence ?? 0;
-        stream.deleteBelow(Math.min(sequence, newest), (other) => other === subject);
+        const young = stream.messages.find((one) => one.subject === subject && one.time >= before);
+        const below = Math.min(sequence, young?.sequence ?? newest, newest);
+        stream.deleteBelow(below, (other) => other === subject);
+        return below < newest;
       });
 
     const lastSequence = Effect.sync(() => stream.lastSequence);

@@ -15,12 +15,10 @@ export const natsResultLog: Layer.Layer<ResultLog, never, Connection> = Layer.ef
   Effect.gen(function* () {
     const link = yield* Connection;
     const stored = (subject: string) =>
-      storedMessage(link, RESULTS_STREAM, { last_by_subj: subject }).pipe(
-        Effect.mapError(toUnavailable),
-      );
+      storedMessage(link, RESULTS_STREAM, { last_by_subj: subject });
 
     const last = (subject: string) =>
-      Effect.map(stored(subject), (message) =>
+      Effect.map(stored(subject).pipe(Effect.mapError(toUnavailable)), (message) =>
         message === undefined
           ? undefined
           : { sequence: message.seq, subject, data: message.data, pending: 0 },
@@ -53,14 +51,25 @@ export const natsResultLog: Layer.Layer<ResultLog, never, Connection> = Layer.ef
     );
 
     // The server would take a subject's last message too, and with it the compare-and-set's base.
-    const trim = Effect.fnUntraced(function* (subject: string, sequence: number) {
-      const newest = yield* stored(subject);
-      if (newest === undefined) return;
-      yield* purge(link, RESULTS_STREAM, {
-        filter: subject,
-        seq: Math.min(sequence, newest.seq),
-      }).pipe(Effect.mapError(toUnavailable));
-    });
+    const trim = Effect.fnUntraced(
+      function* (subject: string, sequence: number, before?: number) {
+        const newest = yield* stored(subject);
+        if (newest === undefined) return false;
+        // The first one that is to stay. A purge below it costs nothing when there is none.
+        const young =
+          before === undefined
+            ? undefined
+            : yield* storedMessage(link, RESULTS_STREAM, {
+                next_by_subj: subject,
+                start_time: new Date(before).toISOString(),
+              });
+        const keepFrom = before === undefined ? sequence : (young?.seq ?? newest.seq);
+        const seq = Math.min(sequence, keepFrom, newest.seq);
+        yield* purge(link, RESULTS_STREAM, { filter: subject, seq });
+        return seq < newest.seq;
+      },
+      Effect.catchTag("ApiFailure", (failure) => Effect.fail(toUnavailable(failure))),
+    );
 
     return ResultLog.of({ last, append, open, lastSequence, trim });
   }),

@@ -1,5 +1,5 @@
 /** What every ResultLog must do: R1 to R3 of the port. */
-import { Effect, Fiber } from "effect";
+import { Clock, Effect, Fiber } from "effect";
 import type { Layer } from "effect";
 import { describe, expect } from "vitest";
 import { Fenced, ResultLog } from "../result-log.ts";
@@ -179,6 +179,28 @@ export const resultLogSuite = <E>(name: string, layer: Layer.Layer<ResultLog, E>
         yield* log.append(subject, [utf8("6")], given[5] ?? 0);
         const both = yield* log.open(["results.trim.>"], 1);
         expect(contents(yield* takeResults(both, 3))).toEqual(["kept", "5", "6"]);
+      }).pipe(Effect.scoped),
+    );
+
+    test(
+      "trim by age deletes what the stream took in before, and tells whether more is left",
+      Effect.gen(function* () {
+        const log = yield* ResultLog;
+        const subject = "results.aged.1.0";
+        const given: number[] = [];
+        const write = Effect.fnUntraced(function* (content: string) {
+          given.push(yield* log.append(subject, [utf8(content)], given.at(-1) ?? 0));
+        });
+        for (const step of upTo(4)) yield* write(`${step}`);
+        // The stream's clock and ours may differ by what lies between two processes, not by an hour.
+        const now = yield* Clock.currentTimeMillis;
+        expect(yield* log.trim(subject, given[3] ?? 0, now - 3_600_000)).toBe(true);
+        expect(yield* log.trim(subject, given[2] ?? 0, now + 3_600_000)).toBe(true);
+        const reader = yield* log.open([subject], 1);
+        expect(contents(yield* takeResults(reader, 2))).toEqual(["2", "3"]);
+        expect(yield* log.trim(subject, Infinity, now + 3_600_000)).toBe(false);
+        expect(yield* log.last(subject)).toMatchObject({ sequence: given[3] });
+        expect(yield* log.trim("results.aged.none.0", 10, now)).toBe(false);
       }).pipe(Effect.scoped),
     );
   });

@@ -1,0 +1,149 @@
+/** What is left of RESULTS after rounds of trimming, on the stream's own times. */
+import { Effect, Fiber } from "effect";
+import { TestClock } from "effect/testing";
+import { expect, test } from "vitest";
+import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
+import { commitSubject } from "../../proto/subjects.ts";
+import type { TaskId } from "../../proto/subjects.ts";
+import { RelayTarget } from "../ports/relay-target.ts";
+import { ResultLog } from "../ports/result-log.ts";
+import { BY_KEY, BY_STORE, TOPIC } from "../testkit/sales-run.ts";
+import { broker, SETTINGS, turns, virtually } from "../testkit/virtual-engine.ts";
+import { trimRegularly } from "./retention.ts";
+
+const MINUTE = 60_000;
+const RETENTION = 5 * MINUTE;
+const window = (version: number): TaskId => ({
+  kind: "window",
+  projection: "by-key",
+  version,
+  partition: 0,
+});
+const partial = (version: number): TaskId => ({
+  ...window(version),
+  kind: "partial",
+  projection: "by-store",
+});
+
+const commit = (task: TaskId, retainFrom = 0) =>
+  Effect.map(broker, ({ results }) => {
+    const data = Commit.encode({ ...Commit.decode(new Uint8Array(0)), retainFrom }).finish();
+    results.append([{ subject: commitSubject(task), data }], -1);
+    return results.lastSequence;
+  });
+
+/** The relays have read up to here. */
+const relayed = (position: number) =>
+  Effect.gen(function* () {
+    const outlet = yield* RelayTarget;
+    for (const target of ["projections", "dlq"] as const) {
+      const cursor = yield* outlet.cursor(target);
+      yield* outlet.publish(target, [], { ...cursor, position });
+    }
+  });
+
+/** A worker that lives for two rounds. */
+const live = (tasks: readonly TaskId[], active: readonly (readonly [string, number])[] = []) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.forkScoped(
+      trimRegularly({
+        slot: { index: 0, workers: 1 },
+        plans: [BY_KEY, BY_STORE],
+        settings: { ...SETTINGS, trimEveryMs: MINUTE, resultsRetentionMs: RETENTION },
+        results: yield* ResultLog,
+        outlet: yield* RelayTarget,
+        active: new Map([["by-key", 1], ["by-store", 1], ...active]),
+        tasks: () => tasks.map((task) => ({ task, commits: 1 })),
+      }),
+    );
+    for (let round = 0; round < 2; round++) {
+      yield* turns(20);
+      yield* TestClock.adjust(MINUTE);
+    }
+    yield* turns(20);
+    yield* Fiber.interrupt(fiber);
+  });
+
+const left = (task: TaskId) =>
+  Effect.map(broker, ({ results }) =>
+    results.messages
+      .filter(({ subject }) => subject === commitSubject(task))
+      .map(({ sequence }) => sequence),
+  );
+
+test("workers that live for less than the retention trim all the same (X1)", () =>
+  virtually(
+    Effect.gen(function* () {
+      yield* relayed(1_000);
+      for (let minute = 0; minute < 20; minute += 2) {
+        yield* commit(window(1));
+        yield* live([window(1)]);
+      }
+      // One every two minutes: those of the last five.
+      expect(yield* left(window(1))).toEqual([9, 10]);
+      for (let minute = 0; minute < 20; minute += 2) yield* live([window(1)]);
+      expect(yield* left(window(1))).toEqual([10]);
+    }),
+  ));
+
+test("what a relay has still to read stays, however old (X2)", () =>
+  virtually(
+    Effect.gen(function* () {
+      yield* relayed(3);
+      for (let i = 0; i < 6; i++) yield* commit(window(1));
+      yield* TestClock.adjust(RETENTION);
+      yield* live([window(1)]);
+      expect(yield* left(window(1))).toEqual([4, 5, 6]);
+    }),
+  ));
+
+test("partials stay as long as events, and what the merging task needs longer (X2, X3)", () =>
+  virtually(
+    Effect.gen(function* () {
+      yield* relayed(1_000);
+      for (let i = 0; i < 6; i++) yield* commit(partial(1));
+      yield* commit({ ...partial(1), kind: "merge" }, 5);
+      yield* TestClock.adjust(RETENTION);
+      yield* live([partial(1)]);
+      expect(yield* left(partial(1))).toHaveLength(6);
+      yield* TestClock.adjust(TOPIC.definition.retentionMs);
+      yield* live([partial(1)]);
+      expect(yield* left(partial(1))).toEqual([5, 6]);
+    }),
+  ));
+
+test("a superseded version is trimmed down to its marker, and its successor is not (X4)", () =>
+  virtually(
+    Effect.gen(function* () {
+      for (const version of [1, 2, 3]) {
+        for (let i = 0; i < 3; i++) yield* commit(window(version));
+        for (let i = 0; i < 3; i++) yield* commit(partial(version));
+        yield* commit({ ...partial(version), kind: "merge" }, 1);
+      }
+      yield* TestClock.adjust(TOPIC.definition.retentionMs);
+      yield* relayed(4);
+      yield* live(
+        [],
+        [
+          ["by-key", 3],
+          ["by-store", 2],
+        ],
+      );
+      expect(yield* left(window(1))).toEqual([3]);
+      expect(yield* left(partial(1))).toEqual([5, 6]);
+      yield* relayed(1_000);
+      yield* live(
+        [],
+        [
+          ["by-key", 3],
+          ["by-store", 2],
+        ],
+      );
+      expect(yield* left(partial(1))).toEqual([6]);
+      expect(yield* left(window(2))).toEqual([10]);
+      // These are the active ones, or come after them: nobody here runs them, so nobody trims them.
+      expect(yield* left(window(3))).toHaveLength(3);
+      expect(yield* left(partial(2))).toHaveLength(3);
+      expect(yield* left(partial(3))).toHaveLength(3);
+    }),
+  ));
