@@ -29,7 +29,15 @@ export { defineConfig } from "./definition/define-config.ts";
 export type { ConfigInput } from "./definition/define-config.ts";
 export type { Duration, DurationUnit } from "./definition/duration.ts";
 export { buckets, byKey, each, early, final } from "./definition/emission.ts";
-export { custom, global, hopping, session, sliding, tumbling } from "./definition/windows.ts";
+export {
+  calendar,
+  custom,
+  global,
+  hopping,
+  session,
+  sliding,
+  tumbling,
+} from "./definition/windows.ts";
 export type { Expression } from "./definition/expression.ts";
 export { event, field, left, literal, lookup, right } from "./definition/field-expression.ts";
 export { lookupTable } from "./definition/lookup-table.ts";

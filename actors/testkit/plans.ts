@@ -11,6 +11,7 @@ import type {
   ProjectionPlan,
   TopicPlan,
 } from "../../projections/definition/plan.ts";
+import { zoneRules } from "../../projections/zone/zone-rules.ts";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 
 const field = (number: number, name: string, scalar: FieldSchema["scalar"]): FieldSchema => ({
@@ -99,6 +100,7 @@ export const salesPlan = (
     where: definition.where,
     key: definition.key,
     aggregates,
+    zone: definition.window.kind === "calendar" ? zoneRules(definition.window.zone) : undefined,
     merged: !("event" in definition.key),
     digest: new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]),
   };

@@ -13,3 +13,6 @@ export const propertyRuns = (usual: number): number =>
 
 /** A seed that the test itself can name. */
 export const propertySeed = (): number => Number(SEED ?? Math.floor(Math.random() * 2 ** 31));
+
+/** Whether it is the long run. */
+export const isLongRun = process.env["TIDEMARK_PROPERTY_RUNS"] !== undefined;

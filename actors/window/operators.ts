@@ -2,6 +2,7 @@
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { AlignedWindows } from "./aligned-windows.ts";
 import type { WindowAssigner } from "./assigner.ts";
+import { CalendarWindows } from "./calendar.ts";
 import { CustomWindows } from "./custom.ts";
 import { GlobalWindow } from "./global.ts";
 import { HoppingWindows } from "./hopping.ts";
@@ -27,6 +28,8 @@ export const makeOperator = (
       return aligned(new HoppingWindows(window.sizeMs, window.advanceMs, window.offsetMs));
     case "global":
       return aligned(new GlobalWindow());
+    case "calendar":
+      return aligned(new CalendarWindows(window, plan.zone!));
     case "custom":
       return aligned(new CustomWindows(window.assign, window.windowsMax));
     case "sliding": {

@@ -3,8 +3,10 @@
  * to add a kind of window to the language; what a form does not name is an unknown key.
  */
 import { checkFunction, checkVersion } from "./code.ts";
-import type { AssignWindows, WindowDefinition } from "./definition.ts";
-import { Mistakes, type Fields, type Range } from "./reading.ts";
+import { checkZone } from "../zone/zone-rules.ts";
+import { WEEKDAYS } from "./definition.ts";
+import type { AssignWindows, CalendarWindow, WindowDefinition } from "./definition.ts";
+import { Mistakes, shown, type Fields, type Range } from "./reading.ts";
 
 /** Windows that one event can be in: each costs what one costs, so a slip must not cost millions. */
 export const WINDOWS_OF_AN_EVENT_MAX = 10_000;
@@ -34,6 +36,52 @@ const lengthOf = (key: string, given: Fields, mistakes: Mistakes) =>
 
 const offsetOf = (given: Fields, mistakes: Mistakes) =>
   mistakes.duration(given["offsetMs"] ?? 0, "window.offsetMs", WINDOW_OFFSET);
+
+const UNITS = ["hour", "day", "week", "month", "quarter", "year"] as const;
+const MONTHS: Range = { min: 1, max: 12 };
+
+const readTimeOfDay = (value: unknown, path: string, mistakes: Mistakes): string | undefined =>
+  typeof value === "string" && /^([01]\d|2[0-3]):[0-5]\d$/.test(value)
+    ? value
+    : mistakes.add(path, `must be a time of day such as "06:00", not ${shown(value)}`);
+
+/** What each option of a calendar window means for which units. */
+const CALENDAR_OPTIONS = {
+  dayStart: {
+    units: UNITS.slice(1),
+    read: (value: unknown, path: string, mistakes: Mistakes) =>
+      readTimeOfDay(value ?? "00:00", path, mistakes),
+  },
+  weekStart: {
+    units: ["week"],
+    read: (value: unknown, path: string, mistakes: Mistakes) =>
+      mistakes.oneOf(value ?? "monday", path, WEEKDAYS),
+  },
+  yearStart: {
+    units: ["quarter", "year"],
+    read: (value: unknown, path: string, mistakes: Mistakes) =>
+      mistakes.whole(value ?? 1, path, MONTHS),
+  },
+} as const;
+
+function readCalendar(given: Fields, mistakes: Mistakes): Unchecked<CalendarWindow> {
+  const unit = mistakes.oneOf(given["unit"], "window.unit", UNITS);
+  const zone = checkZone(given["zone"], "window.zone", mistakes);
+  if (unit === undefined || zone === undefined) return undefined;
+  const options = Object.entries(CALENDAR_OPTIONS).flatMap(([key, { units, read }]) => {
+    const path = `window.${key}`;
+    if ((units as readonly string[]).includes(unit))
+      return [[key, read(given[key], path, mistakes)]];
+    if (given[key] !== undefined) {
+      mistakes.add(
+        path,
+        `only ${units.map((each) => `${each}s`).join(", ")} have it, not ${unit}s`,
+      );
+    }
+    return [];
+  });
+  return { kind: "calendar", unit, zone, ...Object.fromEntries(options) };
+}
 
 const FORMS: { readonly [K in Kind]: Form<K> } = {
   tumbling: {
@@ -73,6 +121,11 @@ const FORMS: { readonly [K in Kind]: Form<K> } = {
     keys: ["gapMs"],
     merges: false,
     read: (given, mistakes) => ({ kind: "session", gapMs: lengthOf("gapMs", given, mistakes) }),
+  },
+  calendar: {
+    keys: ["unit", "zone", "dayStart", "weekStart", "yearStart"],
+    merges: true,
+    read: readCalendar,
   },
   global: { keys: [], merges: true, read: () => ({ kind: "global" }) },
   custom: {

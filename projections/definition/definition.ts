@@ -36,6 +36,30 @@ export interface GlobalWindow {
   readonly kind: "global";
 }
 
+/** As ISO 8601 orders them. */
+export const WEEKDAYS = [
+  "monday",
+  "tuesday",
+  "wednesday",
+  "thursday",
+  "friday",
+  "saturday",
+  "sunday",
+] as const;
+
+/** Periods of local clocks in a time zone. What a unit does not have is left out. */
+export interface CalendarWindow {
+  readonly kind: "calendar";
+  readonly unit: "hour" | "day" | "week" | "month" | "quarter" | "year";
+  /** A name of the IANA time zone database. */
+  readonly zone: string;
+  /** Days, and what is made of them, begin at this time of the local clock: "06:00". */
+  readonly dayStart?: string;
+  readonly weekStart?: (typeof WEEKDAYS)[number];
+  /** The month, 1 to 12, in which years and their quarters begin. */
+  readonly yearStart?: number;
+}
+
 /** The windows of an event at `time`, each `[start, end)`, in ascending order of start; or none. */
 export type AssignWindows = (time: number) => readonly (readonly [start: number, end: number])[];
 
@@ -50,7 +74,13 @@ export interface CustomWindow {
 }
 
 export type WindowDefinition =
-  TumblingWindow | HoppingWindow | SlidingWindow | SessionWindow | GlobalWindow | CustomWindow;
+  | TumblingWindow
+  | HoppingWindow
+  | SlidingWindow
+  | SessionWindow
+  | CalendarWindow
+  | GlobalWindow
+  | CustomWindow;
 
 export type AggregateDefinition =
   | { readonly fn: "count" }

@@ -2,7 +2,8 @@ import * as fc from "fast-check";
 import { expect, it } from "vitest";
 import { parseSchema } from "../schema/schema-set.ts";
 import type { ProjectionDefinition, TopicDefinition } from "./definition.ts";
-import { canonicalJson } from "./digest.ts";
+import { canonicalJson, digestOf } from "./digest.ts";
+import { zoneRules } from "../zone/zone-rules.ts";
 import { planProjection, planTopic } from "./plan-projection.ts";
 
 const PROTO = `
@@ -121,4 +122,15 @@ it("covers functions by their text and their version, and not what they close ov
   expect(custom((time) => [[time, time + 1]], "2")).not.toBe(first);
   const closing = (size: number) => custom((time) => [[time, time + size]]);
   expect(closing(1)).toBe(closing(2));
+});
+
+it("covers the rules of a time zone, not only its name", () => {
+  const rules = zoneRules("Europe/Berlin");
+  const plan = planTopic(topic, parseSchema(PROTO));
+  const window = { kind: "calendar", unit: "day", zone: "Europe/Berlin" } as const;
+  const known = { reads: [true, false], columns: [] };
+  const of = (zone: typeof rules) =>
+    Buffer.from(digestOf({ ...definition, window }, plan, known, zone)).toString("hex");
+  expect(of({ ...rules, digest: "other rules" })).not.toBe(of(rules));
+  expect(digest({ window })).not.toBe(digest({ window: { ...window, zone: "Europe/Paris" } }));
 });

@@ -9,7 +9,8 @@
  */
 import { createHash } from "node:crypto";
 import type { ProjectionDefinition } from "./definition.ts";
-import type { FieldColumn, TopicPlan } from "./plan.ts";
+import type { ProjectionPlan, TopicPlan } from "./plan.ts";
+import type { ZoneRules } from "../zone/zone-rules.ts";
 
 /**
  * JSON with sorted keys and without spaces. Keys that are undefined are left out. A function is its
@@ -36,8 +37,8 @@ export const writtenDigest = (definition: ProjectionDefinition): string =>
 export const digestOf = (
   definition: ProjectionDefinition,
   topic: TopicPlan,
-  reads: readonly boolean[],
-  columns: readonly FieldColumn[],
+  { reads, columns }: Pick<ProjectionPlan, "reads" | "columns">,
+  zone: ZoneRules | undefined,
 ): Uint8Array => {
   const { name, partitions, maxOutOfOrdernessMs, maxFutureSkewMs, dedupeHorizonMs } =
     topic.definition;
@@ -64,6 +65,7 @@ export const digestOf = (
     allowedLatenessMs,
     aggregates: Object.entries(aggregates).map(([as, aggregate]) => ({ as, ...aggregate })),
     emit,
+    zone: zone?.digest,
   };
   const hash = createHash("sha256").update(canonicalJson(covered)).digest();
   return new Uint8Array(hash.subarray(0, 8));

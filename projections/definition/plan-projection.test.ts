@@ -258,7 +258,7 @@ describe("mistakes", () => {
       "window.sizeMs: must be at most 3650000 days, not 9000000000000000",
     ]);
     expect(mistakes({ window: { kind: "hoping", sizeMs: 5 } })).toEqual([
-      'window.kind: must be one of "tumbling", "hopping", "sliding", "session", "global", "custom", not "hoping"; did you mean "hopping"?',
+      'window.kind: must be one of "tumbling", "hopping", "sliding", "session", "calendar", "global", "custom", not "hoping"; did you mean "hopping"?',
     ]);
     expect(mistakes({ window: undefined })).toEqual([
       'window: is missing; for example tumbling("1 hour")',

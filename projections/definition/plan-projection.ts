@@ -9,6 +9,7 @@ import type { ProjectionDefinition, TopicDefinition } from "./definition.ts";
 import { suggestion } from "./did-you-mean.ts";
 import { digestOf } from "./digest.ts";
 import type { EventTypeSchema, ProjectionPlan, TopicPlan } from "./plan.ts";
+import { zoneRules } from "../zone/zone-rules.ts";
 import { at, Mistakes } from "./reading.ts";
 
 /** Where event types are looked up: `loadSchemas` gives one, tests may write one down. */
@@ -56,7 +57,8 @@ export const planProjection = (
   if (resolved === undefined || written === undefined || mistakes.list.length > 0) {
     throw new DefinitionError(subjectOf("projection", definition), mistakes.list);
   }
-  const { where, key, aggregates } = resolved.definition;
+  const { where, key, window, aggregates } = resolved.definition;
+  const zone = window.kind === "calendar" ? zoneRules(window.zone) : undefined;
   return {
     definition: written,
     topic,
@@ -69,7 +71,8 @@ export const planProjection = (
       definition: aggregate,
       inputType: resolved.inputTypes[name],
     })),
+    zone,
     merged: !("event" in key && key.event === "key"),
-    digest: digestOf(resolved.definition, topic, resolved.reads, resolved.columns),
+    digest: digestOf(resolved.definition, topic, resolved, zone),
   };
 };

@@ -3,6 +3,7 @@
  * engine needs and nothing it must look up. Made by `plan-projection.ts`, run by `actors/`.
  */
 import type { AggregateDefinition, ProjectionDefinition, TopicDefinition } from "./definition.ts";
+import type { ZoneRules } from "../zone/zone-rules.ts";
 import type { Expression, ExpressionType } from "./expression.ts";
 
 /** Scalar types of Protobuf fields that expressions can read. */
@@ -74,6 +75,8 @@ export interface ProjectionPlan {
   readonly where: Expression | undefined;
   readonly key: Expression;
   readonly aggregates: readonly AggregatePlan[];
+  /** Of a calendar window. */
+  readonly zone: ZoneRules | undefined;
   /** Grouped by something other than the event's key: partial tasks and a merging task. */
   readonly merged: boolean;
   /**

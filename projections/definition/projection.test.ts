@@ -3,6 +3,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { expect, it } from "vitest";
 import {
   buckets,
+  calendar,
   count,
   custom,
   DefinitionError,
@@ -204,4 +205,38 @@ it("takes functions, and says what it cannot take for one", () => {
     'asign: unknown key. Did you mean "assign"? The keys here are "kind", "assign", "windowsMax", "version"',
     "version: must be text, not 1",
   ]);
+});
+
+it("takes calendar windows, of whose options each unit has its own", () => {
+  const zone = "Europe/Berlin";
+  expect(calendar("hour", { zone })).toEqual({ kind: "calendar", unit: "hour", zone });
+  expect(calendar("week", { zone })).toEqual({
+    kind: "calendar",
+    unit: "week",
+    zone,
+    dayStart: "00:00",
+    weekStart: "monday",
+  });
+  expect(calendar("year", { zone, yearStart: 4, dayStart: "06:00" })).toEqual({
+    kind: "calendar",
+    unit: "year",
+    zone,
+    dayStart: "06:00",
+    yearStart: 4,
+  });
+  const mistakes = (unit: string, options: unknown) =>
+    mistakesOf(() => calendar(unit as never, options as never));
+  expect(mistakes("weak", { zone: "Europe/Berln" })).toEqual([
+    'unit: must be one of "hour", "day", "week", "month", "quarter", "year", not "weak"; did you mean "week"?',
+    'zone: there is no time zone "Europe/Berln"; did you mean "Europe/Berlin"?',
+  ]);
+  expect(mistakes("day", { zone, dayStart: "6:00", weekStart: "sunday" })).toEqual([
+    'dayStart: must be a time of day such as "06:00", not "6:00"',
+    "weekStart: only weeks have it, not days",
+  ]);
+  expect(mistakes("quarter", { zone, yearStart: 13, weekstart: "sunday" })).toEqual([
+    expect.stringContaining('weekstart: unknown key. Did you mean "weekStart"?'),
+    "yearStart: must be a whole number, 1 to 12, not 13",
+  ]);
+  expect(mistakes("hour", {})).toEqual([expect.stringContaining("zone: is missing")]);
 });

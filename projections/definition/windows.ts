@@ -1,7 +1,7 @@
 /** Windows. Makers of the data in `definition.ts`. */
 import { argument } from "./argument.ts";
 import { readWindow, WINDOW_LENGTH, WINDOW_OFFSET } from "./check-window.ts";
-import type { AssignWindows, WindowDefinition } from "./definition.ts";
+import type { AssignWindows, CalendarWindow, WindowDefinition } from "./definition.ts";
 import type { Duration } from "./duration.ts";
 
 /** A duration that may be negative. */
@@ -58,6 +58,39 @@ export const sliding = (size: Duration): WindowDefinition => ({
   kind: "sliding",
   sizeMs: lengthOf("sliding()", "size", size),
 });
+
+interface ZoneOptions {
+  /** A name of the IANA time zone database: "Europe/Berlin". */
+  readonly zone: string;
+}
+
+/** When days begin on the local clock: "06:00". Default: "00:00". */
+type TimeOfDay = `${number}:${number}`;
+
+interface CalendarOptions {
+  readonly hour: ZoneOptions;
+  readonly day: ZoneOptions & { readonly dayStart?: TimeOfDay };
+  readonly week: CalendarOptions["day"] & {
+    /** Default: "monday", as ISO 8601 has it. */
+    readonly weekStart?: NonNullable<CalendarWindow["weekStart"]>;
+  };
+  readonly month: CalendarOptions["day"];
+  readonly quarter: CalendarOptions["day"] & {
+    /** The month, 1 to 12, in which years begin: 4 for a fiscal year from April. Default: 1. */
+    readonly yearStart?: number;
+  };
+  readonly year: CalendarOptions["quarter"];
+}
+
+/**
+ * Hours, days, weeks, months, quarters or years of local clocks in a time zone:
+ * `calendar("day", { zone: "Europe/Berlin" })`. A day can have 23 or 25 hours.
+ */
+export const calendar = <Unit extends CalendarWindow["unit"]>(
+  unit: Unit,
+  options: CalendarOptions[Unit],
+): WindowDefinition =>
+  argument("calendar()", (mistakes) => readWindow("calendar", { unit, ...options }, mistakes));
 
 /** One window for all time, as running totals: publish with `early` or `each`. */
 export const global = (): WindowDefinition => ({ kind: "global" });
