@@ -165,7 +165,14 @@ export const actions = (terminal: Terminal): Actions => ({
       const system = yield* attempt(() => findSystem(flags, process.env));
       return yield* withNats(flags, (link) =>
         showStatus(
-          { link, plan, system, json: flags.json === true, watch: flags.watch === true },
+          {
+            link,
+            plan,
+            system,
+            json: flags.json === true,
+            watch: flags.watch === true,
+            all: flags.all === true,
+          },
           terminal,
         ),
       );

@@ -108,7 +108,8 @@ it(
     });
     const status = await installed.tidemark("status", "--json");
     expect(JSON.parse(status.stdout)).toMatchObject({
-      projections: [{ projection: "revenue", events: 3, counted: 3, deadLetters: 0 }],
+      problems: [],
+      projections: [{ projection: "revenue", books: { events: 3, counted: 3 }, deadLetters: 0 }],
     });
     const doctor = await installed.tidemark("doctor");
     expect(doctor, doctor.stdout).toMatchObject({ exitCode: 0 });

@@ -68,6 +68,7 @@ export interface GetFlags extends AddressOptions, Json {
 }
 export interface StatusFlags extends AddressOptions, ConfigFlags, Json {
   readonly watch?: true;
+  readonly all?: true;
 }
 export interface DoctorFlags extends AddressOptions, ConfigFlags, Json {
   readonly redis?: string;
@@ -255,7 +256,11 @@ ${examples(
   withJson(withConfig(withNats(withGateway(program.command("status")))), "print JSON")
     .description("show topics, partitions, lag, watermarks and dead letters")
     .option("--watch", "show it again every second")
-    .addHelpText("after", examples("tidemark status", "tidemark status --json"))
+    .option("--all", "also versions of projections that are not the active ones")
+    .addHelpText(
+      "after",
+      examples("tidemark status", "tidemark status --watch", "tidemark status --all --json"),
+    )
     .action((options: StatusFlags) => run(actions.status(options)));
 
   withJson(withConfig(withNats(withGateway(program.command("doctor")))), "print JSON")

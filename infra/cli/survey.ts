@@ -5,10 +5,13 @@
  */
 import { Effect } from "effect";
 import { readMarker, type Marker } from "../../actors/commit/marker.ts";
+import { FIRST_VERSION } from "../../actors/relay/active-versions.ts";
+import { Promotion } from "../../proto/gen/tidemark/v1/commit.ts";
 import {
   DLQ_STREAM,
   PROJECTIONS_STREAM,
   RESULTS_STREAM,
+  controlSubject,
   eventsStream,
 } from "../../proto/subjects.ts";
 import type { Config } from "../config/config.ts";
@@ -35,7 +38,10 @@ export interface TaskSurvey {
   readonly version: number;
   readonly partition: number;
   readonly marker: Marker;
-  /** Records of its input that the task has not committed; undefined for an unknown topic. */
+  /** Of the version that reads and subjects follow; nobody works on the others. */
+  readonly active: boolean;
+  /** Records of its input that the task has not committed; undefined for an unknown topic, and for a
+   * version that is not the active one. */
   readonly lag: number | undefined;
 }
 
@@ -144,6 +150,23 @@ const findTasks = Effect.fnUntraced(function* (
   return found;
 });
 
+/** The active version of each projection that has tasks. */
+const activeVersions = Effect.fnUntraced(function* (
+  link: Link,
+  tasks: readonly Found[],
+): Effect.fn.Return<ReadonlyMap<string, number>, ApiFailure> {
+  const versions = new Map<string, number>();
+  for (const { projection } of tasks) {
+    if (versions.has(projection)) continue;
+    const last = yield* storedMessage(link, RESULTS_STREAM, {
+      last_by_subj: controlSubject(projection),
+    });
+    const version = last === undefined ? FIRST_VERSION : Promotion.decode(last.data).version;
+    versions.set(projection, version);
+  }
+  return versions;
+});
+
 const sameVersion = (a: Found, b: Found): boolean =>
   a.projection === b.projection && a.version === b.version;
 
@@ -152,22 +175,25 @@ const placeTask = (
   all: readonly Found[],
   plan: SurveyPlan,
   topics: readonly TopicSurvey[],
+  versions: ReadonlyMap<string, number>,
 ): TaskSurvey => {
   const { isPartial, projection, version, partition, marker } = task;
+  const active = versions.get(projection) === version;
   const partials = all.filter((other) => other.isPartial && sameVersion(task, other));
   if (!isPartial && partials.length > 0) {
     // Its input is the partials in RESULTS.
     const last = Math.max(...partials.map((partial) => partial.marker.sequence));
-    const lag = Math.max(0, last - marker.inputSequence);
-    return { kind: "merge", projection, version, partition, marker, lag };
+    const lag = active ? Math.max(0, last - marker.inputSequence) : undefined;
+    return { kind: "merge", projection, version, partition, marker, active, lag };
   }
   const topic = plan.projections.find(({ name }) => name === projection)?.topic;
   const log = topics
     .find(({ name }) => name === topic)
     ?.partitions.find((candidate) => candidate.partition === partition);
-  const lag = log === undefined ? undefined : Math.max(0, log.last - marker.inputSequence);
+  const lag =
+    log === undefined || !active ? undefined : Math.max(0, log.last - marker.inputSequence);
   const kind = isPartial ? "partial" : "window";
-  return { kind, projection, version, partition, marker, lag };
+  return { kind, projection, version, partition, marker, active, lag };
 };
 
 const byPlace = (a: TaskSurvey, b: TaskSurvey): number =>
@@ -187,9 +213,10 @@ export const survey = Effect.fn("survey")(function* (
     ? yield* subjectsOf(link, DLQ_STREAM, "dlq.>")
     : new Map();
   const topics = surveyTopics(plan, byName);
+  const versions = yield* activeVersions(link, tasks);
   return {
     topics,
-    tasks: tasks.map((task) => placeTask(task, tasks, plan, topics)).toSorted(byPlace),
+    tasks: tasks.map((task) => placeTask(task, tasks, plan, topics, versions)).toSorted(byPlace),
     deadLetters: [...letters]
       .map(([subject, count]) => {
         const [, topic = "", projection = "", reason = ""] = subject.split(".");

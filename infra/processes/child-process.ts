@@ -6,6 +6,7 @@ import { Cause, Effect } from "effect";
 import type { Layer, Scope } from "effect";
 import { ConfigError } from "../config/errors.ts";
 import { runMain } from "../supervisor/run-main.ts";
+import type { Problem } from "../telemetry/health.ts";
 import { logFormatFor, logLayer } from "../telemetry/log.ts";
 import {
   serveTelemetry,
@@ -51,7 +52,7 @@ export const childTelemetry = (
   name: string,
   config: RunningConfig,
   shown: {
-    readonly health: () => string | undefined;
+    readonly problems: () => readonly Problem[];
     readonly status?: () => unknown;
   },
 ): Effect.Effect<TelemetryAddress, TelemetryUnavailable, Scope.Scope> =>

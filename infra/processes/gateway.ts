@@ -60,7 +60,8 @@ const serve = Effect.fnUntraced(function* (config: RunningConfig, { topics }: Pl
     Effect.tap(query.view.caughtUp, () => Effect.sync(() => server.setServing(true, query.name))),
   );
   const { port: metricsPort } = yield* childTelemetry("gateway", config, {
-    health: () => (query.view.isCaughtUp ? undefined : "results are still being read"),
+    problems: () =>
+      query.view.isCaughtUp ? [] : [{ about: "query", reason: "results are still being read" }],
     status: () => ({
       address: server.address,
       query: { position: query.view.position, caughtUp: query.view.isCaughtUp },

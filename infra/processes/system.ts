@@ -33,6 +33,7 @@ import {
   type SupervisorEvent,
 } from "../supervisor/supervisor.ts";
 import { counter } from "../telemetry/metric-names.ts";
+import type { Problem } from "../telemetry/health.ts";
 import { serveTelemetry, type TelemetryUnavailable } from "../telemetry/telemetry-server.ts";
 import { loadPlans } from "./plans.ts";
 import { publishRunFile, type RunFile } from "./run-file.ts";
@@ -176,7 +177,7 @@ export const startSystem = Effect.fn("startSystem")(function* (
     process: "system",
     host: config.metrics.host,
     port: Number(portInRow(config.metrics.port, config.workers + 1)),
-    health: () => whoIsAway(supervisor.children()),
+    problems: () => whoIsAway(supervisor.children()),
     status: () => supervisor.children().map(statusOf),
   });
   const run = yield* publishRunFile(dataDir, {
@@ -204,10 +205,10 @@ export const startSystem = Effect.fn("startSystem")(function* (
   };
 });
 
-const whoIsAway = (children: readonly Supervised<unknown>[]): string | undefined => {
-  const away = children.filter(({ life }) => life() === undefined).map(({ name }) => name);
-  return away.length === 0 ? undefined : `not running: ${away.join(", ")}`;
-};
+const whoIsAway = (children: readonly Supervised<unknown>[]): readonly Problem[] =>
+  children
+    .filter(({ life }) => life() === undefined)
+    .map(({ name }) => ({ about: name, reason: "it is not running" }));
 
 const statusOf = ({ name, life, restarts }: Supervised<unknown>) => ({
   name,

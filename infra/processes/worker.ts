@@ -9,6 +9,7 @@ import { childConfig, childLogs, childTelemetry, runChild } from "./child-proces
 import { loadPlans } from "./plans.ts";
 import type { RunningConfig } from "./running-config.ts";
 import type { WorkerReady } from "./system.ts";
+import { problemsOf } from "./worker-problems.ts";
 
 const index = Number(process.argv[3]);
 const name = `worker-${index}`;
@@ -35,7 +36,7 @@ const main = Effect.gen(function* () {
   const board = new StatusBoard();
   const work = Effect.gen(function* () {
     const { port } = yield* childTelemetry(name, config, {
-      health: () => (board.status === undefined ? "the worker is starting" : undefined),
+      problems: () => problemsOf(board.status),
       status: () => board.status,
     });
     const about: typeof WorkerReady.Type = { metricsPort: port };

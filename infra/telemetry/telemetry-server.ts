@@ -1,12 +1,16 @@
 /**
- * What a process shows of itself: `/metrics` in Prometheus text format, `/healthz` and `/status`, on
- * one HTTP port. It answers from memory; a scrape never touches NATS or Redis.
+ * What a process shows of itself: `/metrics` in Prometheus text format, `/healthz`, `/livez` and
+ * `/status`, on one HTTP port. It answers from memory; a scrape never touches NATS or Redis.
+ *
+ * A quarantined task makes `/healthz` say so, and starting the process again would not mend it:
+ * `/livez` is for who restarts what does not answer.
  */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Effect, Schema } from "effect";
 import type { Scope } from "effect";
 import { PrometheusMetrics } from "effect/observability";
+import { healthOf, type Problem } from "./health.ts";
 import { monitorProcess } from "./process-metrics.ts";
 
 export interface TelemetryOptions {
@@ -14,8 +18,8 @@ export interface TelemetryOptions {
   readonly host: string;
   /** 0 takes a free port. */
   readonly port: number;
-  /** What `/healthz` says: undefined is healthy, a text is the reason why not. */
-  readonly health?: () => string | undefined;
+  /** What is wrong, for `/healthz`. */
+  readonly problems?: () => readonly Problem[];
   /** What `/status` says, as JSON. */
   readonly status?: () => unknown;
 }
@@ -38,6 +42,8 @@ export class TelemetryUnavailable extends Schema.TaggedError<TelemetryUnavailabl
     );
   }
 }
+
+const JSON_TYPE = "application/json; charset=utf-8";
 
 const jsonOf = (value: unknown): string =>
   JSON.stringify(value ?? null, (_key, part: unknown) =>
@@ -64,16 +70,18 @@ export const serveTelemetry = Effect.fnUntraced(function* (
         PrometheusMetrics.formatUnsafe(context),
       );
     } else if (path === "/healthz") {
-      const problem = options.health?.();
-      answer(
-        problem === undefined ? 200 : 503,
-        "text/plain; charset=utf-8",
-        `${problem ?? "ok"}\n`,
-      );
+      const health = healthOf(options.process, options.problems?.() ?? []);
+      answer(health.status === "ok" ? 200 : 503, JSON_TYPE, `${jsonOf(health)}\n`);
+    } else if (path === "/livez") {
+      answer(200, JSON_TYPE, `${jsonOf({ status: "ok", process: options.process })}\n`);
     } else if (path === "/status" && options.status !== undefined) {
-      answer(200, "application/json; charset=utf-8", `${jsonOf(options.status())}\n`);
+      answer(200, JSON_TYPE, `${jsonOf(options.status())}\n`);
     } else {
-      answer(404, "text/plain; charset=utf-8", "there are /metrics, /healthz and /status\n");
+      answer(
+        404,
+        "text/plain; charset=utf-8",
+        "there are /metrics, /healthz, /livez and /status\n",
+      );
     }
   });
   return yield* Effect.acquireRelease(

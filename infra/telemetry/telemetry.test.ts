@@ -4,6 +4,7 @@ import { PrometheusMetrics } from "effect/observability";
 import { ingestMetrics } from "./gateway-metrics.ts";
 import { logFormatFor, makeLogger, renderText, type LogOptions } from "./log.ts";
 import { METRICS } from "./metric-names.ts";
+import { readHealth, type Problem } from "./health.ts";
 import { serveTelemetry } from "./telemetry-server.ts";
 
 const logged = (options: Partial<LogOptions>, program: Effect.Effect<void>): string[] => {
@@ -57,13 +58,13 @@ const fetchText = (port: number, path: string) =>
   });
 
 it("serves metrics and health", async () => {
-  let problem: string | undefined;
+  let problems: readonly Problem[] = [];
   await Effect.gen(function* () {
     const { port } = yield* serveTelemetry({
       process: "test",
       host: "127.0.0.1",
       port: 0,
-      health: () => problem,
+      problems: () => problems,
     });
     yield* Metric.update(Metric.counter("tidemark_test_total", { description: "A test." }), 7);
     const metrics = yield* fetchText(port, "/metrics");
@@ -71,12 +72,19 @@ it("serves metrics and health", async () => {
     expect(metrics.body).toContain("tidemark_test_total 7");
     expect(metrics.body).toContain(`# TYPE ${METRICS.processCpuSeconds.name} counter`);
     expect(metrics.body).toMatch(/tidemark_process_resident_memory_bytes\{process="test"\} [1-9]/);
-    expect(yield* fetchText(port, "/healthz")).toEqual({ status: 200, body: "ok\n" });
-    problem = "no connection to NATS";
     expect(yield* fetchText(port, "/healthz")).toEqual({
-      status: 503,
-      body: "no connection to NATS\n",
+      status: 200,
+      body: '{"status":"ok","process":"test","problems":[]}\n',
     });
+    problems = [{ about: "task a", state: "fenced", reason: "lost", hint: "look" }];
+    const unhealthy = yield* fetchText(port, "/healthz");
+    expect(unhealthy.status).toBe(503);
+    expect(readHealth(unhealthy.body)).toEqual({
+      status: "unhealthy",
+      process: "test",
+      problems,
+    });
+    expect((yield* fetchText(port, "/livez")).status).toBe(200);
     expect((yield* fetchText(port, "/other")).status).toBe(404);
   }).pipe(Effect.scoped, Effect.runPromise);
 });

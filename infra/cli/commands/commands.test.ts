@@ -105,9 +105,33 @@ it("names rejected lines by their number, stores the others, and exits with 1", 
   );
   const dependencies = { client, terminal, makeId: () => "", sleep: noWait, stdin: process.stdin };
   expect(await publish({ ...publishing, file, json: true }, dependencies)).toBe(1);
-  expect(JSON.parse(written.out)).toEqual({ stored: 2, quarantined: 0, rejected: 2 });
+  expect(JSON.parse(written.out)).toEqual({
+    stored: 2,
+    quarantined: 0,
+    rejected: 2,
+    duplicate: 0,
+    conflict: 0,
+  });
   expect(written.err).toMatch(
     /^line 3: line: is no JSON: .*\nline 4: data\.amount: must be a number\n$/,
+  );
+});
+
+it("tells which stored events will not count because they repeat an id of the input", async () => {
+  const { written, terminal } = screen();
+  const { client } = ingest(() => Verdict.VERDICT_STORED);
+  const event = (id: string, key: string, data: string) =>
+    `{"id":"${id}","key":"${key}","time":0,"data":${data}}`;
+  const lines = [
+    event("a", "k", '{"x":1,"y":2}'),
+    event("a", "k", '{"y":2,"x":1}'),
+    event("a", "k", '{"x":1}'),
+    event("a", "other", '{"x":1}'),
+  ];
+  const stdin = Readable.from([lines.join("\n")]);
+  await publish(publishing, { client, terminal, makeId: () => "", sleep: noWait, stdin });
+  expect(written.out).toBe(
+    "4 stored in orders (2 of them repeat an id, 1 with other data: an id counts once)\n",
   );
 });
 

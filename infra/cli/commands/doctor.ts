@@ -13,6 +13,8 @@ import { connect } from "../../nats/connection.ts";
 import type { StreamInfo } from "../../nats/jetstream-api.ts";
 import type { Link } from "../../nats/link.ts";
 import { inspectNats, inspectRedis, requireNats, requireRedis } from "../../servers/inspect.ts";
+import { describeProblem } from "../../telemetry/health.ts";
+import { askHealth, type ProcessHealth } from "../process-health.ts";
 import { GatewayClient } from "../gateway-client.ts";
 import { EXIT_FAILED } from "../cli-error.ts";
 import { nothingRuns, type SystemAddress } from "../running-system.ts";
@@ -152,23 +154,10 @@ const checkGateway = (address: string) =>
     ),
   );
 
-const checkProcess = (name: string, metricsUrl: string) =>
-  found(
-    name,
-    Effect.tryPromise({
-      try: async (signal) => {
-        const response = await fetch(new URL("/healthz", metricsUrl), { signal });
-        const text = (await response.text()).trim();
-        return [response.ok ? good(name, "is healthy") : bad(name, text)];
-      },
-      catch: () => new Error(`does not answer at ${metricsUrl}`),
-    }).pipe(
-      Effect.timeoutOrElse({
-        duration: "3 seconds",
-        orElse: () => Effect.fail(new Error(`does not answer at ${metricsUrl} within 3 s`)),
-      }),
-    ),
-  );
+const healthFindings = ({ name, problems }: ProcessHealth): readonly Finding[] =>
+  problems.length === 0
+    ? [good(name, "is healthy")]
+    : problems.map((problem) => bad(name, describeProblem(problem)));
 
 export const examine = ({ plan, system, redis }: Omit<DoctorOptions, "json">) =>
   Effect.gen(function* () {
@@ -190,9 +179,7 @@ export const examine = ({ plan, system, redis }: Omit<DoctorOptions, "json">) =>
       )),
     );
     if (gateway !== undefined) findings.push(...(yield* checkGateway(gateway)));
-    for (const { name, metrics } of run?.processes ?? []) {
-      findings.push(...(yield* checkProcess(name, metrics)));
-    }
+    findings.push(...(yield* askHealth(run)).flatMap(healthFindings));
     return findings;
   });
 

@@ -2,8 +2,10 @@
  * `tidemark publish`: JSON lines from a file or stdin into a topic.
  *
  * Every event has an id before it is sent, so a batch whose outcome is unknown is sent again under
- * the same ids and counts once.
+ * the same ids and counts once. Events that repeat an id of the input are told: the log takes them,
+ * and the projections count the first one.
  */
+import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createInterface } from "node:readline";
@@ -19,6 +21,8 @@ const BATCH_EVENTS = 500;
 const BATCH_BYTES = 512 * 1024;
 const ATTEMPTS = 20;
 const RETRY_MS = 500;
+/** Of a longer input, ids beyond these are not remembered; the log knows them all. */
+const SEEN_IDS_MAX = 1_000_000;
 
 export interface PublishOptions {
   readonly topic: string;
@@ -42,9 +46,37 @@ interface Numbered {
 }
 
 interface Outcome {
+  /** In the log, those that repeat an id among them. */
   stored: number;
   quarantined: number;
   rejected: number;
+  /** Repeat an id of this input, so that they do not count. */
+  duplicate: number;
+  /** Those of them that say something else than the first. */
+  conflict: number;
+}
+
+/** The same text for the same data, whatever the order of its fields. */
+const canonical = (json: string): string =>
+  JSON.stringify(JSON.parse(json), (_key, value: unknown) =>
+    typeof value !== "object" || value === null || Array.isArray(value)
+      ? value
+      : Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))),
+  );
+
+/** Whether an event repeats an id of its partition, which its key decides. */
+class SeenIds {
+  readonly #seen = new Map<string, string>();
+
+  see({ id, key, type, eventTime, data }: Event): "first" | "duplicate" | "conflict" {
+    const name = JSON.stringify([key, id]);
+    const said = JSON.stringify([type, eventTime, canonical(String(data?.value))]);
+    const hash = createHash("md5").update(said).digest("base64");
+    const first = this.#seen.get(name);
+    if (first !== undefined) return first === hash ? "duplicate" : "conflict";
+    if (this.#seen.size < SEEN_IDS_MAX) this.#seen.set(name, hash);
+    return "first";
+  }
 }
 
 const openInput = async (file: string, stdin: NodeJS.ReadableStream) => {
@@ -62,7 +94,8 @@ export const publish = async (
   options: PublishOptions,
   { client, terminal, makeId, sleep, stdin }: PublishDependencies,
 ): Promise<number> => {
-  const outcome: Outcome = { stored: 0, quarantined: 0, rejected: 0 };
+  const outcome: Outcome = { stored: 0, quarantined: 0, rejected: 0, duplicate: 0, conflict: 0 };
+  const ids = new SeenIds();
   const reject = (line: number, field: string, reason: string) => {
     outcome.rejected++;
     terminal.err.write(`${terminal.err.paint("red", `line ${line}`)}: ${field}: ${reason}\n`);
@@ -73,7 +106,7 @@ export const publish = async (
     for (let attempt = 1; waiting.length > 0; attempt++) {
       const events = waiting.map(({ event }) => event);
       const response = await client.publishBatch({ topic: options.topic, events });
-      waiting = settle(waiting, response, outcome, reject);
+      waiting = settle(waiting, response, outcome, reject, ids);
       if (waiting.length === 0) return;
       if (attempt === ATTEMPTS) {
         throw new CliError(
@@ -119,15 +152,20 @@ const settle = (
   response: PublishBatchResponse,
   outcome: Outcome,
   reject: (line: number, field: string, reason: string) => void,
+  ids: SeenIds,
 ): readonly Numbered[] => {
   const again: Numbered[] = [];
   const rejections = new Map(response.rejections.map((rejection) => [rejection.index, rejection]));
   for (const [index, numbered] of sent.entries()) {
     const rejection = rejections.get(index);
     switch (response.verdicts[index]) {
-      case Verdict.VERDICT_STORED:
+      case Verdict.VERDICT_STORED: {
         outcome.stored++;
+        const sighting = ids.see(numbered.event);
+        if (sighting !== "first") outcome.duplicate++;
+        if (sighting === "conflict") outcome.conflict++;
         break;
+      }
       case Verdict.VERDICT_QUARANTINED:
         outcome.quarantined++;
         break;
@@ -145,8 +183,16 @@ const reasonOf = (response: PublishBatchResponse): string =>
   response.rejections.find(({ verdict }) => verdict === Verdict.VERDICT_UNAVAILABLE)?.reason ??
   "no reason was given";
 
-const summary = (topic: string, { stored, quarantined, rejected }: Outcome): string => {
-  const parts = [`${count(stored)} stored in ${topic}`];
+const summary = (
+  topic: string,
+  { stored, quarantined, rejected, duplicate, conflict }: Outcome,
+): string => {
+  const repeated = `${count(duplicate)} of them ${duplicate === 1 ? "repeats" : "repeat"} an id`;
+  const otherwise = conflict === 0 ? "" : `, ${count(conflict)} with other data`;
+  const parts = [
+    `${count(stored)} stored in ${topic}` +
+      (duplicate === 0 ? "" : ` (${repeated}${otherwise}: an id counts once)`),
+  ];
   if (quarantined > 0)
     parts.push(`${count(quarantined)} quarantined (their time is in the future)`);
   if (rejected > 0) parts.push(`${count(rejected)} rejected`);

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { NO_BOOKS } from "../../../actors/commit/marker.ts";
 import type { StreamInfo } from "../../nats/jetstream-api.ts";
+import type { ProcessHealth } from "../process-health.ts";
 import type { Survey, TaskSurvey } from "../survey.ts";
 import { plain } from "../terminal/colour.ts";
 import { renderFindings, streamMistakes } from "./doctor.ts";
@@ -20,6 +21,7 @@ const task = (
   projection: "departures",
   version: 2,
   partition,
+  active: true,
   lag,
   marker: {
     sequence: 1,
@@ -57,6 +59,7 @@ const report = (tasks: readonly TaskSurvey[]) => ({
       incomplete: false,
     },
   ],
+  health: [] as readonly ProcessHealth[],
 });
 
 it("sums the tasks of a projection and takes the least watermark", () => {
@@ -69,10 +72,7 @@ it("sums the tasks of a projection and takes the least watermark", () => {
       results: 42,
       lag: 3,
       watermark: 3 * HOUR_MS,
-      events: 20,
-      counted: 16,
-      late: 2,
-      duplicate: 2,
+      books: { ...NO_BOOKS, events: 20, counted: 16, late: 2, duplicate: 2 },
       deadLetters: 2,
     },
   ]);
@@ -80,7 +80,11 @@ it("sums the tasks of a projection and takes the least watermark", () => {
 
 it("takes the watermark of the merging task where there is one, and counts its input once", () => {
   const tasks = [task("partial", 0, 5 * HOUR_MS, 0), task("merge", 0, 4 * HOUR_MS, 6)];
-  expect(summarise(report(tasks))[0]).toMatchObject({ watermark: 4 * HOUR_MS, lag: 6, events: 10 });
+  expect(summarise(report(tasks))[0]).toMatchObject({
+    watermark: 4 * HOUR_MS,
+    lag: 6,
+    books: { events: 10 },
+  });
 });
 
 it("does not claim to know the lag of a projection that is not configured here", () => {
@@ -98,8 +102,12 @@ it("shows topics, projections and dead letters as tables", () => {
       "flights          0      1     9  2.0 KiB",
       "",
       "Projections",
-      "projection  version  results  lag  watermark            events  counted  late  duplicate  dead letters",
-      "departures       2*       42    2  1970-01-01 00:00:00      10        8     1          1             2",
+      "projection  version  active  results  lag  watermark",
+      "departures        2  yes          42    2  1970-01-01 00:00:00",
+      "",
+      "Events",
+      "projection  version  events  counted  late  duplicate  conflict  future  invalid  filtered  poison  dead letters",
+      "departures        2      10        8     1          1         0       0        0         0       0             2",
       "",
       "Dead letters",
       "topic    projection  reason  count",
@@ -110,6 +118,47 @@ it("shows topics, projections and dead letters as tables", () => {
   expect(JSON.parse(statusJson(report([task("window", 0, 0, 2)])))).toMatchObject({
     system: null,
     tasks: [{ kind: "window", partition: 0, lag: 2, inputSequence: 7, watermark: 0 }],
+  });
+});
+
+it("shows versions that nobody works on only when asked, without a lag, and all of them as JSON", () => {
+  const old = { ...task("window", 0, 0, undefined), version: 1, active: false };
+  const both = report([old, task("window", 0, 0, 2)]);
+  expect(renderStatus(both, plain)).not.toMatch(/^departures +1 /m);
+  expect(renderStatus(both, plain)).toContain("\n1 version that nobody works on: --all\n");
+  expect(renderStatus(both, plain, true)).toMatch(/^departures +1 +no +\? +- /m);
+  expect(JSON.parse(statusJson(both))).toMatchObject({
+    projections: [
+      { version: 1, active: false, lag: null },
+      { version: 2, active: true, lag: 2, books: { events: 10, conflict: 0 } },
+    ],
+    tasks: [
+      { version: 1, lag: null },
+      { version: 2, lag: 2 },
+    ],
+  });
+});
+
+it("shows what is wrong with each process", () => {
+  const reason = "the log has a gap";
+  const problem = {
+    about: "task results.departures.2.0",
+    state: "quarantined",
+    reason,
+    hint: "look",
+  };
+  const sick = {
+    ...report([task("window", 0, 0, 2)]),
+    health: [
+      { name: "gateway", problems: [] },
+      { name: "worker-0", problems: [problem] },
+    ],
+  };
+  expect(renderStatus(sick, plain)).toContain(
+    "Problems\nworker-0  task results.departures.2.0 is quarantined: the log has a gap; look\n",
+  );
+  expect(JSON.parse(statusJson(sick))).toMatchObject({
+    problems: [{ process: "worker-0", ...problem }],
   });
 });
 

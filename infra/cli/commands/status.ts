@@ -1,13 +1,16 @@
 /** `tidemark status`: what the streams say, as tables or as one line of JSON. */
 import { Effect } from "effect";
 import type { ProjectionStatus } from "../../../proto/gen/tidemark/v1/query.ts";
+import { NO_BOOKS } from "../../../actors/commit/marker.ts";
+import { describeProblem } from "../../telemetry/health.ts";
+import { askHealth, type ProcessHealth } from "../process-health.ts";
 import type { RunFile } from "../../processes/run-file.ts";
 import type { Link } from "../../nats/link.ts";
 import { GatewayClient } from "../gateway-client.ts";
 import type { SystemAddress } from "../running-system.ts";
 import { survey as surveyOf, type Survey, type SurveyPlan, type TaskSurvey } from "../survey.ts";
 import type { Terminal } from "../terminal/terminal.ts";
-import { bytes, count, time } from "../terminal/format.ts";
+import { bytes, count, counted, time } from "../terminal/format.ts";
 import { renderTable, type Cell } from "../terminal/table.ts";
 import type { Paint } from "../terminal/colour.ts";
 
@@ -16,21 +19,24 @@ export interface StatusReport {
   readonly survey: Survey;
   /** What the gateway says, or why it could not be asked. */
   readonly projections: readonly ProjectionStatus[] | string;
+  readonly health: readonly ProcessHealth[];
 }
+
+/** How a version's events were accounted for, of all its tasks that read events. */
+export type Accounts = Readonly<Record<keyof typeof NO_BOOKS, number>>;
 
 export interface ProjectionSummary {
   readonly projection: string;
   readonly version: number;
-  readonly active: boolean | undefined;
+  /** Reads and subjects follow it; nobody works on the others. */
+  readonly active: boolean;
   readonly results: number | undefined;
-  /** Undefined when a task's topic is not configured here. */
+  /** Undefined when a task's topic is not configured here, and of a version that is not active. */
   readonly lag: number | undefined;
   /** The least of its tasks' watermarks; undefined before the first event. */
   readonly watermark: number | undefined;
-  readonly events: number;
-  readonly counted: number;
-  readonly late: number;
-  readonly duplicate: number;
+  readonly books: Accounts;
+  /** Of all versions of the projection, as long as the DLQ keeps them. */
   readonly deadLetters: number;
 }
 
@@ -43,6 +49,13 @@ const leastWatermark = (tasks: readonly TaskSurvey[]): number | undefined => {
   );
   return known.length === 0 ? undefined : Math.min(...known);
 };
+
+const ACCOUNTS = Object.keys(NO_BOOKS) as readonly (keyof Accounts)[];
+
+const addUp = (books: readonly Accounts[]): Accounts =>
+  Object.fromEntries(
+    ACCOUNTS.map((account) => [account, sum(books.map((each) => each[account]))]),
+  ) as unknown as Accounts;
 
 export const summarise = ({ survey, projections }: StatusReport): readonly ProjectionSummary[] => {
   const versions = new Map<string, TaskSurvey[]>();
@@ -63,14 +76,11 @@ export const summarise = ({ survey, projections }: StatusReport): readonly Proje
     return {
       projection,
       version,
-      active: served?.active,
+      active: tasks[0]!.active,
       results: served?.results,
       lag: lags.includes(undefined) ? undefined : sum(lags as number[]),
       watermark: leastWatermark(merge.length > 0 ? merge : readers),
-      events: sum(readers.map(({ marker }) => marker.books.events)),
-      counted: sum(readers.map(({ marker }) => marker.books.counted)),
-      late: sum(readers.map(({ marker }) => marker.books.late)),
-      duplicate: sum(readers.map(({ marker }) => marker.books.duplicate)),
+      books: addUp(readers.map(({ marker }) => marker.books)),
       deadLetters: sum(
         survey.deadLetters
           .filter((letters) => letters.projection === projection)
@@ -83,10 +93,19 @@ export const summarise = ({ survey, projections }: StatusReport): readonly Proje
 export const statusJson = (report: StatusReport): string =>
   JSON.stringify({
     system: report.run ?? null,
+    problems: report.health.flatMap(({ name, problems }) =>
+      problems.map((problem) => ({ process: name, ...problem })),
+    ),
     topics: report.survey.topics,
-    projections: summarise(report),
+    projections: summarise(report).map((row) => ({
+      ...row,
+      results: row.results ?? null,
+      lag: row.lag ?? null,
+      watermark: row.watermark ?? null,
+    })),
     tasks: report.survey.tasks.map(({ marker, ...task }) => ({
       ...task,
+      lag: task.lag ?? null,
       epoch: marker.epoch,
       inputSequence: marker.inputSequence,
       watermark: marker.watermark ?? null,
@@ -103,9 +122,19 @@ const shownLag = (lag: number | undefined): Cell => {
 
 const shownTime = (ms: number | undefined): string => (ms === undefined ? "-" : time(ms));
 
+/** What one would want to look into stands out. */
+const shownAccount = (account: keyof Accounts, events: number): Cell => {
+  const odd = account === "conflict" || account === "poison" || account === "invalid";
+  return odd && events > 0 ? { text: count(events), style: "yellow" } : count(events);
+};
+
+const hiddenVersions = (versions: number): string =>
+  versions === 0 ? "" : `${counted(versions, "version")} that nobody works on: --all\n`;
+
 const right = (header: string) => ({ header, align: "right" as const });
 
-export const renderStatus = (report: StatusReport, paint: Paint): string => {
+/** `all`: also versions that are not the active ones. */
+export const renderStatus = (report: StatusReport, paint: Paint, all = false): string => {
   const { run, survey } = report;
   const sections: string[] = [];
   if (run !== undefined) {
@@ -114,6 +143,10 @@ export const renderStatus = (report: StatusReport, paint: Paint): string => {
         `        pid ${run.pid}, since ${time(Date.parse(run.startedAt))}, data in ${run.dataDir}\n`,
     );
   }
+  const problems = report.health.flatMap(({ name, problems: own }) =>
+    own.map((problem) => `${paint("red", name)}  ${describeProblem(problem)}\n`),
+  );
+  if (problems.length > 0) sections.push(`${paint("bold", "Problems")}\n${problems.join("")}`);
   if (typeof report.projections === "string") {
     sections.push(`${paint("yellow", "the gateway was not asked")}: ${report.projections}\n`);
   }
@@ -135,35 +168,48 @@ export const renderStatus = (report: StatusReport, paint: Paint): string => {
         paint,
       ),
   );
+  const summary = summarise(report);
+  const shown = summary.filter(({ active }) => active || all);
   sections.push(
     `${paint("bold", "Projections")}\n` +
       renderTable(
         [
           { header: "projection" },
           right("version"),
+          { header: "active" },
           right("results"),
           right("lag"),
           { header: "watermark" },
-          right("events"),
-          right("counted"),
-          right("late"),
-          right("duplicate"),
-          right("dead letters"),
         ],
-        summarise(report).map((row) => [
+        shown.map((row) => [
           row.projection,
-          `${row.version}${row.active === true ? "*" : ""}`,
+          String(row.version),
+          row.active ? "yes" : { text: "no", style: "dim" as const },
           row.results === undefined ? "?" : count(row.results),
-          shownLag(row.lag),
+          row.active ? shownLag(row.lag) : { text: "-", style: "dim" as const },
           shownTime(row.watermark),
-          count(row.events),
-          count(row.counted),
-          count(row.late),
-          count(row.duplicate),
-          count(row.deadLetters),
         ]),
         paint,
       ),
+  );
+  sections.push(
+    `${paint("bold", "Events")}\n` +
+      renderTable(
+        [
+          { header: "projection" },
+          right("version"),
+          ...ACCOUNTS.map((account) => right(account)),
+          right("dead letters"),
+        ],
+        shown.map((row) => [
+          row.projection,
+          String(row.version),
+          ...ACCOUNTS.map((account) => shownAccount(account, row.books[account])),
+          count(row.deadLetters),
+        ]),
+        paint,
+      ) +
+      hiddenVersions(summary.length - shown.length),
   );
   if (survey.deadLetters.length > 0) {
     sections.push(
@@ -189,6 +235,7 @@ export interface ShowStatusOptions {
   readonly system: SystemAddress;
   readonly json: boolean;
   readonly watch: boolean;
+  readonly all: boolean;
 }
 
 const WATCH_EVERY = "1 second";
@@ -204,16 +251,17 @@ const askGateway = (gateway: string | undefined): Effect.Effect<StatusReport["pr
 };
 
 export const showStatus = (
-  { link, plan, system, json, watch }: ShowStatusOptions,
+  { link, plan, system, json, watch, all }: ShowStatusOptions,
   { out }: Terminal,
 ): Effect.Effect<number, unknown> => {
   const once = Effect.gen(function* () {
     const survey = yield* surveyOf(link, plan);
     const projections = yield* askGateway(system.gateway);
-    const report = { run: system.run, survey, projections };
+    const health = yield* askHealth(system.run);
+    const report = { run: system.run, survey, projections, health };
     // Home, then clear: less flicker than the other way round.
     const clear = watch && out.isTerminal ? "\x1b[H\x1b[2J" : "";
-    out.write(json ? `${statusJson(report)}\n` : `${clear}${renderStatus(report, out.paint)}`);
+    out.write(json ? `${statusJson(report)}\n` : `${clear}${renderStatus(report, out.paint, all)}`);
     return 0;
   });
   if (!watch) return once;
