@@ -1,12 +1,18 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { Effect } from "effect";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { freePort } from "../servers/ports.ts";
 import { command, startSystemProcess, type SystemProcess } from "./system-process.suite.ts";
 
 const SETUP_MS = 180_000;
 const STEP_MS = 120_000;
 
 let system: SystemProcess;
+let natsPort = 0;
 beforeAll(async () => {
+  natsPort = await Effect.runPromise(freePort);
+  vi.stubEnv("TIDEMARK_NATS_PORT", String(natsPort));
   system = await startSystemProcess("projections/flights/flights.ts", "--workers", "2");
+  vi.unstubAllEnvs();
 }, SETUP_MS);
 afterAll(async () => {
   expect(await system?.stop()).toBe(0);
@@ -113,7 +119,7 @@ it(
   async () => {
     const status = json((await command(system, ["status", "--json"])).stdout);
     expect(status).toMatchObject({
-      system: { gateway: system.run.gateway },
+      system: { gateway: system.run.gateway, natsUrl: `nats://127.0.0.1:${natsPort}` },
       deadLetters: [
         { projection: "departures-by-destination", reason: "late", count: 1 },
         { projection: "departures-by-origin", reason: "late", count: 1 },

@@ -37,8 +37,6 @@ const environment = (): NodeJS.ProcessEnv => ({
   ...Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(npm_|VITEST|NODE_ENV)/i.test(name)),
   ),
-  // Servers that were fetched once are not fetched again.
-  TIDEMARK_BIN_DIR: resolve(ROOT, ".tidemark/bin"),
   TIDEMARK_GATEWAY_PORT: "0",
   TIDEMARK_METRICS_PORT: "0",
   NO_COLOR: "1",

@@ -35,6 +35,7 @@ export interface ConfigFlags {
 export interface StartFlags extends ConfigFlags {
   readonly workers?: number;
   readonly port?: number;
+  readonly metricsPort?: number;
 }
 export interface DemoFlags extends Json {
   readonly events?: number;
@@ -151,6 +152,11 @@ export const makeProgram = (
     .option("--data-dir <folder>", "where data lives (default: .tidemark)")
     .option("--workers <count>", "worker processes (default: one a core)", parseCount)
     .option("--port <port>", "port of the gateway; 0 takes a free one", parseInteger)
+    .option(
+      "--metrics-port <port>",
+      "port of the gateway's metrics, the first of a row; 0 takes free ones",
+      parseInteger,
+    )
     .addHelpText(
       "after",
       examples(

@@ -49,7 +49,8 @@ afterAll(async () => {
 const started = async (): Promise<string> => {
   const config = await loadConfig({ cwd, environment: {} });
   const nats = { ...config.nats, url: "nats://none" };
-  return writeRunningConfig({ ...config, nats, redis: { url: "redis://none" } });
+  const redis = { ...config.redis, url: "redis://none" };
+  return writeRunningConfig({ ...config, nats, redis });
 };
 
 const mistakesOf = async (file: string): Promise<readonly string[]> => {

@@ -39,9 +39,13 @@ export interface Config {
   readonly metrics: { readonly host: string; readonly port: number };
   /** Worker processes; each runs partitions p with p mod workers equal to its index. */
   readonly workers: number;
-  /** `url` of an existing server; undefined runs our own as a child, on a free port. */
-  readonly nats: { readonly url: string | undefined; readonly requireFsync: boolean };
-  readonly redis: { readonly url: string | undefined };
+  /** `url` of an existing server; undefined runs our own as a child, on `port`; 0 takes a free one. */
+  readonly nats: {
+    readonly url: string | undefined;
+    readonly port: number;
+    readonly requireFsync: boolean;
+  };
+  readonly redis: { readonly url: string | undefined; readonly port: number };
   /** Where our own servers, the query store and downloaded binaries live. Absolute. */
   readonly dataDir: string;
   readonly snapshotEveryMs: number;

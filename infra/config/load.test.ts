@@ -319,6 +319,18 @@ describe("mistakes", () => {
       "gateway.maxRequestBytes: is 2048, less than gateway.maxEventBytes, 262144",
       "metrics.port: is 7071, the port of the gateway",
     ]);
+    expect(
+      await mistakesOf({
+        environment: {
+          TIDEMARK_NATS_PORT: "4222",
+          TIDEMARK_REDIS_PORT: "4222",
+          TIDEMARK_REDIS_URL: "redis://10.0.0.5:6379",
+        },
+      }),
+    ).toEqual([
+      "redis.port: is for a server of Tidemark's own, but redis.url names another; leave one of them out",
+      "redis.port: is 4222, the port of NATS",
+    ]);
     await write({ "tidemark.config.ts": "export default { projections: [] };" });
     expect(await mistakesOf()).toEqual([
       "projections: there is no projection and no topic: nothing to run",

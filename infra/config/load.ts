@@ -100,6 +100,16 @@ const checkTogether = (config: Config, mistakes: Mistakes): void => {
   if (gateway.port !== 0 && gateway.port === metrics.port && gateway.host === metrics.host) {
     mistakes.add("metrics.port", `is ${metrics.port}, the port of the gateway`);
   }
+  for (const server of ["nats", "redis"] as const) {
+    if (config[server].port === 0 || config[server].url === undefined) continue;
+    mistakes.add(
+      `${server}.port`,
+      `is for a server of Tidemark's own, but ${server}.url names another; leave one of them out`,
+    );
+  }
+  if (config.nats.port !== 0 && config.nats.port === config.redis.port) {
+    mistakes.add("redis.port", `is ${config.redis.port}, the port of NATS`);
+  }
   if (config.projections.length === 0 && config.topics.length === 0) {
     mistakes.add("projections", "there is no projection and no topic: nothing to run");
   }
@@ -170,8 +180,12 @@ export const loadConfig = async (options: LoadOptions = {}): Promise<Config> => 
     },
     metrics: { host: read("metrics.host")!, port: read("metrics.port")! },
     workers: read("workers")!,
-    nats: { url: read("nats.url"), requireFsync: read("nats.requireFsync")! },
-    redis: { url: read("redis.url") },
+    nats: {
+      url: read("nats.url"),
+      port: read("nats.port")!,
+      requireFsync: read("nats.requireFsync")!,
+    },
+    redis: { url: read("redis.url"), port: read("redis.port")! },
     dataDir: resolve(dataFolder, read("dataDir") ?? ""),
     snapshotEveryMs: read("snapshotEvery")!,
     retention: {

@@ -103,6 +103,13 @@ export const SETTINGS = {
     help: "NATS server to use; by default Tidemark runs its own",
     protocols: ["nats:", "tls:"],
   }),
+  "nats.port": setting({
+    variable: "TIDEMARK_NATS_PORT",
+    kind: "whole",
+    default: 0,
+    help: "port of Tidemark's own NATS server; 0 takes a free one at each start",
+    range: PORT,
+  }),
   "nats.requireFsync": setting({
     variable: "TIDEMARK_NATS_REQUIRE_FSYNC",
     kind: "boolean",
@@ -115,6 +122,13 @@ export const SETTINGS = {
     default: undefined,
     help: "Redis server to use; by default Tidemark runs its own",
     protocols: ["redis:", "rediss:"],
+  }),
+  "redis.port": setting({
+    variable: "TIDEMARK_REDIS_PORT",
+    kind: "whole",
+    default: 0,
+    help: "port of Tidemark's own Redis server; 0 takes a free one at each start",
+    range: PORT,
   }),
   dataDir: setting({
     variable: "TIDEMARK_DATA_DIR",
@@ -159,7 +173,9 @@ export const OTHER_VARIABLES: Readonly<Record<string, string>> = {
   TIDEMARK_CONFIG: "configuration file, instead of tidemark.config.ts in the working folder",
   TIDEMARK_GATEWAY: "host:port of the gateway that commands talk to",
   TIDEMARK_NATS_MONITOR_URL: "monitoring endpoint of the server at TIDEMARK_NATS_URL",
-  TIDEMARK_BIN_DIR: "folder of downloaded servers",
+  TIDEMARK_CACHE_DIR:
+    "folder of downloads for all projects; by default tidemark in ~/.cache or XDG_CACHE_HOME",
+  TIDEMARK_BIN_DIR: "folder of downloaded servers; by default bin in the cache folder",
   TIDEMARK_LOG_FORMAT: "json or text",
   TIDEMARK_DEBUG: "print stacks of errors",
   TIDEMARK_PROPERTY_RUNS: "how often tests try each property",

@@ -17,7 +17,7 @@ export const RUNNING_CONFIG_FILE = "running-config.json";
 /** A Config whose servers are known. */
 export interface RunningConfig extends Config {
   readonly nats: Config["nats"] & { readonly url: string };
-  readonly redis: { readonly url: string };
+  readonly redis: Config["redis"] & { readonly url: string };
 }
 
 const isData = (value: unknown): boolean => {

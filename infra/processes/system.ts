@@ -139,12 +139,18 @@ export const startSystem = Effect.fn("startSystem")(function* (
   const ownNats =
     config.nats.url === undefined
       ? yield* supervisor.start(
-          natsServerChild({ dir: join(dataDir, "nats"), fsync: config.nats.requireFsync }),
+          natsServerChild({
+            dir: join(dataDir, "nats"),
+            port: config.nats.port,
+            fsync: config.nats.requireFsync,
+          }),
         )
       : undefined;
   const ownRedis =
     config.redis.url === undefined
-      ? yield* supervisor.start(redisServerChild({ dir: join(dataDir, "redis") }))
+      ? yield* supervisor.start(
+          redisServerChild({ dir: join(dataDir, "redis"), port: config.redis.port }),
+        )
       : undefined;
   const nats = ownNats?.life()?.ready;
   const natsUrl = config.nats.url ?? nats!.url;
@@ -152,7 +158,7 @@ export const startSystem = Effect.fn("startSystem")(function* (
   const running: RunningConfig = {
     ...config,
     nats: { ...config.nats, url: natsUrl },
-    redis: { url: redisUrl },
+    redis: { ...config.redis, url: redisUrl },
   };
 
   const inspected = yield* inspectNats(natsUrl, nats?.monitorUrl);

@@ -5,14 +5,15 @@
  * F1. A binary that is too old is never used; why it was passed over is said.
  */
 import { access, constants, readdir } from "node:fs/promises";
-import { delimiter, join, resolve } from "node:path";
+import { delimiter, join } from "node:path";
 import { Effect } from "effect";
 import { type Binary, isNewEnough, minimumVersion, probeBinary } from "./binary.ts";
+import { binariesDir } from "./cache-dir.ts";
 import { type DebianPackage, fetchDebianPackage } from "./debian-package.ts";
 import { BinaryMissing, type ServerName } from "./errors.ts";
 
 export interface FindOptions {
-  /** Cache of binaries. Default: TIDEMARK_BIN_DIR, else `.tidemark/bin` under the working folder. */
+  /** Cache of binaries. Default: the user's, `binariesDir`. */
   readonly binDir?: string | undefined;
   /** Folders to search. Default: PATH and the folders of system daemons. */
   readonly searchPath?: readonly string[] | undefined;
@@ -25,9 +26,6 @@ const packages: Readonly<Record<ServerName, DebianPackage>> = {
   "nats-server": { name: "nats-server", suite: "sid" },
   "redis-server": { name: "redis-server", suite: "own" },
 };
-
-export const defaultBinDir = (): string =>
-  resolve(process.env["TIDEMARK_BIN_DIR"] ?? join(".tidemark", "bin"));
 
 // Debian installs nats-server in /usr/sbin, which an ordinary user's PATH lacks.
 const defaultSearchPath = (): string[] => [
@@ -71,7 +69,7 @@ export const findBinary = Effect.fn("findBinary")(function* (
   server: ServerName,
   options: FindOptions = {},
 ): Effect.fn.Return<Binary, BinaryMissing> {
-  const binDir = options.binDir ?? defaultBinDir();
+  const binDir = options.binDir ?? binariesDir();
   const report = options.report ?? ((line) => process.stderr.write(`tidemark: ${line}\n`));
   const tried: string[] = [];
 

@@ -6,8 +6,8 @@
  *     afterAll(() => servers.dispose());
  *
  * A pair starts in a fraction of a second, so test files share none: names of streams cannot clash,
- * and any test may kill its servers. What is worth sharing, the binaries, is cached in
- * `.tidemark/bin`; the first run on a machine fetches them there.
+ * and any test may kill its servers. What is worth sharing, the binaries, is in the user's cache
+ * (`cache-dir.ts`); the first run on a machine fetches them there.
  *
  * If the test process is killed, the servers end and the folder goes all the same.
  */

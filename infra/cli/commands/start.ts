@@ -61,6 +61,7 @@ export const start = (files: readonly string[], flags: StartFlags, terminal: Ter
             dataDir: flags.dataDir,
             workers: flags.workers,
             "gateway.port": flags.port,
+            "metrics.port": flags.metricsPort,
           },
         }),
       catch: (error) => error,

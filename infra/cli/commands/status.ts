@@ -2,6 +2,7 @@
 import { Effect } from "effect";
 import type { ProjectionStatus } from "../../../proto/gen/tidemark/v1/query.ts";
 import { NO_BOOKS } from "../../../actors/commit/marker.ts";
+import { withoutCredentials } from "../../servers/inspect.ts";
 import { describeProblem } from "../../telemetry/health.ts";
 import { askHealth, type ProcessHealth } from "../process-health.ts";
 import type { RunFile } from "../../processes/run-file.ts";
@@ -138,10 +139,20 @@ export const renderStatus = (report: StatusReport, paint: Paint, all = false): s
   const { run, survey } = report;
   const sections: string[] = [];
   if (run !== undefined) {
-    sections.push(
-      `${paint("bold", "System")}  gateway ${run.gateway}  NATS ${run.natsUrl}  Redis ${run.redisUrl}\n` +
-        `        pid ${run.pid}, since ${time(Date.parse(run.startedAt))}, data in ${run.dataDir}\n`,
-    );
+    const rows = [
+      ["gateway", run.gateway],
+      ["NATS", withoutCredentials(run.natsUrl)],
+      ["Redis", withoutCredentials(run.redisUrl)],
+      ["metrics", run.processes.map(({ name, metrics }) => `${name} ${metrics}`).join("\n")],
+      ["pid", `${run.pid}, since ${time(Date.parse(run.startedAt))}`],
+      ["data", run.dataDir],
+    ] as const;
+    const indent = Math.max(...rows.map(([name]) => name.length)) + 2;
+    const lines = rows.map(([name, text]) => {
+      const aligned = text.replaceAll("\n", `\n${" ".repeat(indent)}`);
+      return `${paint("dim", name.padEnd(indent))}${aligned}\n`;
+    });
+    sections.push(`${paint("bold", "System")}\n${lines.join("")}`);
   }
   const problems = report.health.flatMap(({ name, problems: own }) =>
     own.map((problem) => `${paint("red", name)}  ${describeProblem(problem)}\n`),

@@ -9,7 +9,7 @@ import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { Effect } from "effect";
 import { fetchDebianPackage } from "../../servers/debian-package.ts";
-import { defaultBinDir } from "../../servers/find-binary.ts";
+import { binariesDir } from "../../servers/cache-dir.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const PACKAGES = ["python3-grpcio", "protobuf-compiler-grpc"] as const;
@@ -39,9 +39,9 @@ const findPython = (usr: string): { path: string; env: Record<string, string> } 
 };
 
 export const debianPython = async (): Promise<DebianPython> => {
-  const trees = PACKAGES.map((name) => join(defaultBinDir(), `${name}.package`));
+  const trees = PACKAGES.map((name) => join(binariesDir(), `${name}.package`));
   for (const name of PACKAGES) {
-    const target = join(defaultBinDir(), `${name}.package`);
+    const target = join(binariesDir(), `${name}.package`);
     await Effect.runPromise(
       Effect.scoped(
         fetchDebianPackage({ name, suite: "own" }, target, (line) =>
