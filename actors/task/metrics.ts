@@ -10,6 +10,10 @@ export const ENGINE_METRICS = {
     name: "tidemark_events_total",
     help: "Committed events by verdict: counted, late, duplicate, future, invalid, filtered, poison.",
   },
+  imbalance: {
+    name: "tidemark_books_imbalance",
+    help: "Committed events minus all verdicts; 0 when the books balance. Alarm on anything else.",
+  },
   recordBatches: { name: "tidemark_record_batches_total", help: "Record batches read." },
   commits: { name: "tidemark_commits_total", help: "Commits appended to RESULTS." },
   commitSeconds: {

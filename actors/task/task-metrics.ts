@@ -5,6 +5,7 @@ import { Effect, Metric } from "effect";
 import type { Marker } from "../commit/marker.ts";
 import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { TaskId } from "../../proto/subjects.ts";
+import { imbalance } from "./books-keeper.ts";
 import { counter, gauge, seconds, taskLabels } from "./metrics.ts";
 import type { Draft } from "./task-core.ts";
 import { TASK_STATES } from "./task-machine.ts";
@@ -49,6 +50,7 @@ export const makeTaskMetrics = (task: TaskId): TaskMetrics => {
   const watermark = gauge("watermark", labels);
   const recoverySeconds = seconds("recoverySeconds", { kind: task.kind });
   const lag = gauge("lag", labels);
+  const booksImbalance = gauge("imbalance", labels);
   return {
     state: (current) =>
       Effect.forEach(
@@ -63,6 +65,7 @@ export const makeTaskMetrics = (task: TaskId): TaskMetrics => {
         const count = after.books[verdict] - before.books[verdict];
         if (count > 0) yield* Metric.update(metric, count);
       }
+      yield* Metric.update(booksImbalance, imbalance(after.books));
       if (draft.updates > 0) yield* Metric.update(updates, draft.updates);
       if (draft.partials > 0) yield* Metric.update(partials, draft.partials);
       if (draft.deadLetters > 0) yield* Metric.update(deadLetters, draft.deadLetters);

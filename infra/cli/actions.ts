@@ -189,6 +189,16 @@ export const actions = (terminal: Terminal): Actions => ({
       );
     }),
 
+  audit: (projection, flags) =>
+    Effect.gen(function* () {
+      const { audit } = yield* load(() => import("./commands/audit.ts"));
+      const plan = yield* surveyPlan(flags);
+      const { fast, json } = flags;
+      return yield* withNats(flags, (link) =>
+        audit({ plan, projection, fast: fast === true, json: json === true }, link, terminal),
+      );
+    }),
+
   replay: (projection, flags) =>
     Effect.flatMap(
       load(() => import("./commands/replay.ts")),

@@ -135,6 +135,32 @@ it(
 );
 
 it(
+  "audits the books of the running system, and a metric watches them",
+  async () => {
+    const audited = await command(system, ["audit", "--json"]);
+    const { balanced, partitions } = json(audited.stdout) as {
+      readonly balanced: boolean;
+      readonly partitions: readonly Record<string, number>[];
+    };
+    expect(audited.exitCode, audited.stdout).toBe(0);
+    expect(balanced).toBe(true);
+    // Both projections read all partitions; everything was sent with one key.
+    expect(partitions).toHaveLength(16);
+    expect(partitions.map(({ logEvents }) => logEvents!).toSorted((a, b) => b - a)).toEqual([
+      6,
+      6,
+      ...Array.from({ length: 14 }, () => 0),
+    ]);
+    const metrics = await Promise.all(
+      system.run.processes.map(async ({ metrics: url }) => (await fetch(url)).text()),
+    );
+    const watched = [...metrics.join("").matchAll(/^tidemark_books_imbalance\{.*\} (\S+)$/gm)];
+    expect(new Set(watched.map(([, value]) => value))).toEqual(new Set(["0"]));
+  },
+  STEP_MS,
+);
+
+it(
   "says what is wrong in a sentence, without a stack",
   async () => {
     const unknown = await command(system, ["list", "departures-by-moon"]);

@@ -20,6 +20,7 @@ export interface Actions {
   readonly get: (projection: string, key: string, options: GetFlags) => Run;
   readonly status: (options: StatusFlags) => Run;
   readonly doctor: (options: DoctorFlags) => Run;
+  readonly audit: (projection: string | undefined, options: AuditFlags) => Run;
   readonly replay: (projection: string, options: ReplayFlags) => Run;
   readonly test: (cases: readonly string[], options: TestFlags) => Run;
 }
@@ -74,6 +75,9 @@ export interface StatusFlags extends AddressOptions, ConfigFlags, Json {
 export interface DoctorFlags extends AddressOptions, ConfigFlags, Json {
   readonly redis?: string;
 }
+export interface AuditFlags extends AddressOptions, ConfigFlags, Json {
+  readonly fast?: true;
+}
 export interface ReplayFlags extends AddressOptions, ConfigFlags, Json {
   readonly promote?: true;
   readonly force?: true;
@@ -115,10 +119,11 @@ export const parseTime = (text: string): number => {
 const examples = (...lines: readonly string[]): string =>
   `\nExamples:\n${lines.map((line) => `  $ ${line}`).join("\n")}\n`;
 
+const withDataDir = (command: Command): Command =>
+  command.option("--data-dir <folder>", "data folder of the running system (TIDEMARK_DATA_DIR)");
+
 const withGateway = (command: Command): Command =>
-  command
-    .option("--gateway <host:port>", "gateway to talk to (TIDEMARK_GATEWAY)")
-    .option("--data-dir <folder>", "data folder of the running system (TIDEMARK_DATA_DIR)");
+  withDataDir(command.option("--gateway <host:port>", "gateway to talk to (TIDEMARK_GATEWAY)"));
 
 const withNats = (command: Command): Command =>
   command.option("--nats <url>", "nats-server to talk to (TIDEMARK_NATS_URL)");
@@ -274,6 +279,23 @@ ${examples(
     .option("--redis <url>", "redis-server to check (TIDEMARK_REDIS_URL)")
     .addHelpText("after", examples("tidemark doctor"))
     .action((options: DoctorFlags) => run(actions.doctor(options)));
+
+  withJson(withConfig(withNats(withDataDir(program.command("audit")))), "print JSON")
+    .description(
+      "count the events of the log and hold the books of each projection against them; exit code 1 if any is off",
+    )
+    .argument("[projection]", "only this one (default: all)")
+    .option("--fast", "do not read the log: only see that the books add up")
+    .addHelpText(
+      "after",
+      `
+In the log = counted + filtered + late + duplicate + future + invalid + poison, for each projection and
+partition, up to what is committed. Of a log whose head retention has cut, what is left is audited.
+${examples("tidemark audit", "tidemark audit departures-by-origin", "tidemark audit --fast --json")}`,
+    )
+    .action((projection: string | undefined, options: AuditFlags) =>
+      run(actions.audit(projection, options)),
+    );
 
   withJson(
     withConfig(withNats(withGateway(program.command("replay")))),

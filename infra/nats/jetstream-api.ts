@@ -129,7 +129,8 @@ export const storedMessage = (
   which:
     | { readonly seq: number }
     | { readonly last_by_subj: string }
-    | { readonly next_by_subj: string; readonly start_time: string },
+    | { readonly next_by_subj: string; readonly start_time: string }
+    | { readonly next_by_subj: string; readonly seq: number },
   options?: RequestOptions,
 ): Effect.Effect<StoredMessage | undefined, ApiFailure> =>
   request<MessageAnswer>(link, `$JS.API.STREAM.MSG.GET.${stream}`, which, options).pipe(
