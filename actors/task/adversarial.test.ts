@@ -1,7 +1,7 @@
 /** What else may go wrong around a partition's tasks, one thing a test. */
-import { Effect, Metric } from "effect";
+import { Clock, Effect, Metric } from "effect";
 import { TestClock } from "effect/testing";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { EventLog } from "../ports/event-log.ts";
 import { SnapshotStore } from "../ports/snapshot-store.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
@@ -283,11 +283,74 @@ test("a state that the log cannot give again is quarantined, and its neighbour g
       const owner = yield* ownerOf(PLAN);
       yield* owner.runOnly([specOf(PLAN), specOf(OTHER)]);
       yield* until(() => stateOf(owner) === "quarantined" && committed(log, OTHER) === 8);
-      expect(reasonOf(owner)).toContain("either the log was cut");
+      expect(reasonOf(owner)).toContain("the first records of the log are gone, and no snapshot");
+      expect(reasonOf(owner)).toContain("tidemark replay");
+      const lost = (yield* Metric.snapshot).find(
+        ({ id, attributes }) =>
+          id === "tidemark_state_lost_total" && attributes?.["projection"] === PLAN.definition.name,
+      );
+      expect(lost?.state).toMatchObject({ count: 1 });
       expect(starts(log, OTHER)).toEqual([60, 70]);
       expect(committed(log)).toBe(5);
     }),
   ));
+
+describe("a store of snapshots that is away when a task starts over a log that was cut", () => {
+  const startOver = Effect.gen(function* () {
+    fill(yield* broker, 1, 5);
+    const log = yield* runUntil(5);
+    log.events("sales", 0).deleteBelow(6, () => true);
+    fill(log, 6, 8);
+    return log;
+  });
+
+  test("is waited for: a short outage costs nothing", () =>
+    virtually(
+      Effect.gen(function* () {
+        const log = yield* startOver;
+        const faults = yield* Faults;
+        faults.add([{ at: "snapshots.load", kind: "fail", times: 10 }]);
+        const owner = yield* ownerOf(PLAN);
+        yield* Effect.forkScoped(owner.runOnly([specOf(PLAN)]));
+        yield* until(() => committed(log) === 8);
+        expect(faults.remaining).toEqual([]);
+        expect(starts(log)).toEqual(tens(8).slice(1));
+      }),
+    ));
+
+  test("is given up after a bounded wait, and the task says what is lost", () =>
+    virtually(
+      Effect.gen(function* () {
+        yield* startOver;
+        const faults = yield* Faults;
+        faults.add([{ at: "snapshots.load", kind: "fail", times: 1_000 }]);
+        const owner = yield* ownerOf(PLAN);
+        const startedAt = yield* Clock.currentTimeMillis;
+        yield* Effect.forkScoped(owner.runOnly([specOf(PLAN)]));
+        yield* until(() => stateOf(owner) === "quarantined", 500);
+        const waited = (yield* Clock.currentTimeMillis) - startedAt;
+        expect(waited).toBeGreaterThan(SETTINGS.snapshotWaitMs - 5_000);
+        expect(waited).toBeLessThan(SETTINGS.snapshotWaitMs + 5_000);
+        expect(reasonOf(owner)).toContain("If Redis is to come back");
+      }),
+    ));
+
+  test("is not waited for while the log is whole", () =>
+    virtually(
+      Effect.gen(function* () {
+        fill(yield* broker, 1, 5);
+        const log = yield* runUntil(5);
+        const faults = yield* Faults;
+        faults.add([{ at: "snapshots.load", kind: "fail", times: 1_000 }]);
+        const startedAt = yield* Clock.currentTimeMillis;
+        const owner = yield* ownerOf(PLAN);
+        yield* owner.runOnly([specOf(PLAN)]);
+        expect(yield* Clock.currentTimeMillis).toBe(startedAt);
+        fill(log, 6, 8);
+        yield* until(() => committed(log) === 8);
+      }),
+    ));
+});
 
 test("without a snapshot, a log whose old records are gone gives the state, and the books go on (E5)", () =>
   virtually(

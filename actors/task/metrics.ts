@@ -43,6 +43,12 @@ export const ENGINE_METRICS = {
     name: "tidemark_recovery_seconds",
     help: "Time from taking a task over until its state has the committed digest.",
   },
+  stateLost: {
+    name: "tidemark_state_lost_total",
+    help:
+      "Tasks quarantined because neither a snapshot nor the log, whose first records are gone, holds " +
+      "their state. Alarm on it.",
+  },
   gaps: {
     name: "tidemark_log_gaps_total",
     help: "Partitions stopped because records were deleted before they were read. Alarm on it.",

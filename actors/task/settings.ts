@@ -7,6 +7,8 @@ export interface EngineSettings {
   /** The same for tasks with partials: merged results wait for their watermarks. */
   readonly partialProgressEveryMs: number;
   readonly snapshotEveryMs: number;
+  /** How long snapshots that cannot be reached are waited for when the log alone may not do. */
+  readonly snapshotWaitMs: number;
   /** Output that may wait while a commit is in flight; beyond it reading stops. */
   readonly pendingBytesMax: number;
   /** Tasks of a partition whose positions lie further apart are read for separately. */
@@ -25,6 +27,7 @@ export const DEFAULT_SETTINGS: EngineSettings = {
   progressEveryMs: 1_000,
   partialProgressEveryMs: 250,
   snapshotEveryMs: 5_000,
+  snapshotWaitMs: 60_000,
   pendingBytesMax: 8 * 1024 * 1024,
   readerSpreadMax: 10_000,
   liveWithin: 64,

@@ -5,9 +5,11 @@
  *
  * J1. A task gets a snapshot only if it is not ahead of the task's marker (E5) and holds its state.
  * J2. Tasks in one group come from one snapshot, or all from none.
+ * J3. Where the log alone may not hold the state, because its first records are gone, a short outage of
+ *     the store costs time: only after a bounded wait is it treated as if it held nothing.
  */
-import { Effect } from "effect";
-import type { SnapshotStore } from "../ports/snapshot-store.ts";
+import { Clock, Effect } from "effect";
+import type { SnapshotStore, SnapshotUnavailable } from "../ports/snapshot-store.ts";
 import { decodeGroupSnapshot } from "./group-snapshot.ts";
 import type { GroupSnapshot } from "./group-snapshot.ts";
 
@@ -62,11 +64,45 @@ export const loadGroupSnapshot = Effect.fnUntraced(function* (
   return undefined;
 });
 
-/** Groups tasks by the snapshot that they can be restored from. Without the store: one group. */
+const ASK_AGAIN_MS = 1_000;
+
+/**
+ * Groups tasks by the snapshot that they can be restored from. Without the store: one group. A store
+ * that cannot be reached is asked again for `waitMs`: see J3.
+ */
 export const findSnapshots = <T extends Indexed>(
   store: SnapshotStore["Service"],
   tasks: readonly T[],
+  waitMs = 0,
 ): Effect.Effect<readonly SnapshotGroup<T>[]> =>
+  Effect.gen(function* () {
+    const until = (yield* Clock.currentTimeMillis) + waitMs;
+    let warned = false;
+    const waits = Effect.fnUntraced(function* (error: SnapshotUnavailable) {
+      if ((yield* Clock.currentTimeMillis) + ASK_AGAIN_MS > until) return false;
+      if (!warned) {
+        warned = true;
+        yield* Effect.logWarning(
+          `snapshots cannot be reached (${error.message}), and the first records of the log are gone: ` +
+            `waiting for up to ${waitMs} ms, since only a snapshot may hold all of the state`,
+        );
+      }
+      yield* Effect.sleep(ASK_AGAIN_MS);
+      return true;
+    });
+    return yield* groupBySnapshot(store, tasks).pipe(Effect.retry({ while: waits }));
+  }).pipe(
+    Effect.catchTag("SnapshotUnavailable", (error) =>
+      Effect.logWarning(
+        `snapshots cannot be reached (${error.message}): the log is read from its start`,
+      ).pipe(Effect.as([{ from: undefined, tasks }])),
+    ),
+  );
+
+const groupBySnapshot = <T extends Indexed>(
+  store: SnapshotStore["Service"],
+  tasks: readonly T[],
+): Effect.Effect<readonly SnapshotGroup<T>[], SnapshotUnavailable> =>
   Effect.gen(function* () {
     const found = new Map<string, { readonly from: FoundSnapshot | undefined; tasks: T[] }>();
     const none: T[] = [];
@@ -86,10 +122,4 @@ export const findSnapshots = <T extends Indexed>(
     }
     const groups = [...found.values(), { from: undefined, tasks: none }];
     return groups.filter((group) => group.tasks.length > 0);
-  }).pipe(
-    Effect.catchTag("SnapshotUnavailable", (error) =>
-      Effect.logWarning(
-        `snapshots cannot be reached (${error.message}): the log is read from its start`,
-      ).pipe(Effect.as([{ from: undefined, tasks }])),
-    ),
-  );
+  });

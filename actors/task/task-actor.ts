@@ -48,6 +48,8 @@ export class TaskActor<Input> {
   #atBoundary = true;
   /** The state is being rebuilt from a log whose first records are gone. */
   #logWasCut = false;
+  /** Neither a snapshot nor the log holds the state; to be counted once. */
+  #stateLost = false;
   #startedAt = 0;
   #lastCommitAt = 0;
   #progressDue = false;
@@ -228,6 +230,10 @@ export class TaskActor<Input> {
       );
       yield* this.#metrics.state(life.state);
     }
+    if (this.#stateLost) {
+      this.#stateLost = false;
+      yield* this.#metrics.stateLost;
+    }
     if (this.#recoveryMs === undefined && this.online) {
       this.#recoveryMs = (yield* Clock.currentTimeMillis) - this.#startedAt;
       yield* this.#metrics.recovered(this.#recoveryMs);
@@ -322,14 +328,16 @@ export class TaskActor<Input> {
     const difference = sameState
       ? `other books at input ${this.#position} than those that were committed`
       : `digest ${found} at input ${this.#position}, but ${committed} was committed`;
-    this.#send({
-      type: "differed",
-      reason:
-        `the state rebuilt from the log has ${difference} for input ` +
-        `${this.marker.inputSequence}: either the log was cut before that input or the code is ` +
-        `not deterministic`,
-    });
+    const what = `the state rebuilt from the log has ${difference} for input ${this.marker.inputSequence}`;
+    const why = this.#logWasCut
+      ? `the first records of the log are gone, and no snapshot held what they had led to. What was ` +
+        `committed stays. If Redis is to come back with its data, start the worker again then; else ` +
+        `\`tidemark replay ${this.id.projection} --promote\` makes a new version of what the log still ` +
+        `holds: windows that began before it will lack their first events`
+      : `either the log was cut before that input or the code is not deterministic`;
+    this.#send({ type: "differed", reason: `${what}: ${why}` });
     this.#mustRebuild = !this.over;
+    this.#stateLost = this.over && this.#logWasCut;
   }
 
   /** Whether the books are those that were committed; what a cut log cannot show is taken over. */

@@ -32,6 +32,7 @@ export interface TaskMetrics {
   ) => Effect.Effect<void>;
   readonly recovered: (durationMs: number) => Effect.Effect<void>;
   readonly lag: (records: number) => Effect.Effect<void>;
+  readonly stateLost: Effect.Effect<void>;
 }
 
 export const makeTaskMetrics = (task: TaskId): TaskMetrics => {
@@ -75,5 +76,6 @@ export const makeTaskMetrics = (task: TaskId): TaskMetrics => {
     }),
     recovered: (durationMs) => Metric.update(recoverySeconds, durationMs / 1000),
     lag: (records) => Metric.update(lag, records),
+    stateLost: Metric.update(counter("stateLost", labels), 1),
   };
 };

@@ -8,6 +8,7 @@
  */
 import { Effect, Exit, Fiber, Scope, Semaphore } from "effect";
 import { commitSubject } from "../../proto/subjects.ts";
+import { untilAvailable } from "../commit/until-available.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { ResultLog } from "../ports/result-log.ts";
@@ -131,11 +132,23 @@ export class PartitionOwner {
     });
     const acquired = tasks.filter((task) => task.life.state === "restoring");
     for (const task of acquired) yield* task.startCommits(this.#scope);
-    for (const { from, tasks: members } of yield* findSnapshots(this.#ports.snapshots, acquired)) {
+    const waitMs = (yield* this.#mayNeedSnapshot(acquired)) ? settings.snapshotWaitMs : 0;
+    const groups = yield* findSnapshots(this.#ports.snapshots, acquired, waitMs);
+    for (const { from, tasks: members } of groups) {
       for (const group of groupByPosition(members, settings.readerSpreadMax)) {
         yield* this.#read(group, from);
       }
     }
+  });
+
+  /** Whether some task has read records that the log no longer has. */
+  readonly #mayNeedSnapshot = Effect.fnUntraced(function* (
+    this: PartitionOwner,
+    tasks: readonly EventTask[],
+  ) {
+    if (tasks.every((task) => task.marker.inputSequence === 0)) return false;
+    const { topic, partition } = this.#options;
+    return (yield* untilAvailable(this.#ports.events.bounds(topic, partition))).first > 1;
   });
 
   /** After committing what it has. Its neighbours go on. */

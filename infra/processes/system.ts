@@ -11,6 +11,7 @@
 import { join } from "node:path";
 import { Clock, Effect, Metric, Schema } from "effect";
 import type { Scope } from "effect";
+import { rebuildWarning } from "../../projections/definition/rebuild.ts";
 import type { Config } from "../config/config.ts";
 import type { ConfigError } from "../config/errors.ts";
 import {
@@ -130,7 +131,7 @@ export const startSystem = Effect.fn("startSystem")(function* (
   const { config, output } = options;
   const { dataDir } = config;
   // Mistakes are told before anything runs; the children plan again for themselves.
-  yield* loadPlans(config);
+  const { projections } = yield* loadPlans(config);
   const onEvent = options.onEvent ?? logEvent;
   const supervisor = yield* makeSupervisor({
     onEvent: (event) => Effect.andThen(countRestarts(event), onEvent(event)),
@@ -164,6 +165,7 @@ export const startSystem = Effect.fn("startSystem")(function* (
   const inspected = yield* inspectNats(natsUrl, nats?.monitorUrl);
   const notices = [...(yield* requireNats(inspected, config.nats))];
   notices.push(...(yield* redisNotices(redisUrl)));
+  notices.push(...projections.flatMap((plan) => rebuildWarning(plan) ?? []));
   yield* provision({ topics: running.topics }).pipe(
     Effect.provide(connectionLayer({ url: natsUrl, name: "tidemark-system" })),
   );

@@ -9,9 +9,11 @@ import {
   RESULTS_STREAM,
   eventsStream,
 } from "../../../proto/subjects.ts";
+import { rebuildWarning } from "../../../projections/definition/rebuild.ts";
 import { connect } from "../../nats/connection.ts";
 import type { StreamInfo } from "../../nats/jetstream-api.ts";
 import type { Link } from "../../nats/link.ts";
+import { loadPlans } from "../../processes/plans.ts";
 import { inspectNats, inspectRedis, requireNats, requireRedis } from "../../servers/inspect.ts";
 import { describeProblem } from "../../telemetry/health.ts";
 import { askHealth, type ProcessHealth } from "../process-health.ts";
@@ -127,6 +129,20 @@ const checkStreams = (link: Link, plan: SurveyPlan) =>
     }),
   );
 
+/** What the log alone could not give again. */
+export const checkDefinitions = (plan: SurveyPlan) =>
+  found(
+    "projections",
+    Effect.map(loadPlans(plan), ({ projections }) =>
+      projections.flatMap((projection) => {
+        const warning = rebuildWarning(projection);
+        return warning === undefined
+          ? []
+          : [note(`projection ${projection.definition.name}`, warning)];
+      }),
+    ),
+  );
+
 const checkGateway = (address: string) =>
   found(
     "gateway",
@@ -178,6 +194,7 @@ export const examine = ({ plan, system, redis }: Omit<DoctorOptions, "json">) =>
         ),
       )),
     );
+    findings.push(...(yield* checkDefinitions(plan)));
     if (gateway !== undefined) findings.push(...(yield* checkGateway(gateway)));
     findings.push(...(yield* askHealth(run)).flatMap(healthFindings));
     return findings;

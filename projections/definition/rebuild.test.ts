@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+import type { WindowDefinition } from "./definition.ts";
+import { rebuildWarning } from "./rebuild.ts";
+
+const DAY = 86_400_000;
+
+/** On a topic that keeps its events for a week. */
+const warningOf = (window: WindowDefinition, allowedLatenessMs: number) =>
+  rebuildWarning({
+    definition: { name: "p", window, allowedLatenessMs },
+    topic: { definition: { name: "t", retentionMs: 7 * DAY, maxOutOfOrdernessMs: 10_000 } },
+  });
+const SIX_DAYS: WindowDefinition = { kind: "tumbling", sizeMs: 6 * DAY, offsetMs: 0 };
+
+test("state that lives for no longer than its events are kept can be rebuilt", () => {
+  expect(warningOf(SIX_DAYS, DAY - 10_000)).toBeUndefined();
+  expect(warningOf({ kind: "session", gapMs: DAY }, DAY)).toBeUndefined();
+});
+
+test("state that lives for longer cannot, and the warning names both numbers", () => {
+  const warning = warningOf(SIX_DAYS, DAY - 9_000);
+  expect(warning).toContain("projection p lives for 604801 seconds");
+  expect(warning).toContain("topic t keeps events for 7 days");
+  expect(warningOf({ kind: "session", gapMs: 8 * DAY }, 0)).toBeDefined();
+  expect(warningOf({ kind: "sliding", sizeMs: 8 * DAY }, 0)).toBeDefined();
+});
+
+test("a global window lives for ever", () => {
+  expect(warningOf({ kind: "global" }, 0)).toContain("lives for ever");
+});
