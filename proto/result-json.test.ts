@@ -12,6 +12,7 @@ const update = (over: Partial<Update> = {}): Update => ({
   windowEnd: 978310800000,
   kind: Kind.KIND_FINAL,
   revision: 3,
+  ordinal: 0,
   watermark: 978310799999,
   partition: 1,
   sequence: 77,
@@ -44,6 +45,7 @@ describe("the JSON of an update", () => {
       window: { start: windowStart, end: windowEnd },
       kind,
       revision,
+      ordinal: 0,
       watermark,
       position: undefined,
       values: values.map((value, i) => ({ name: source.columns[i]!, value })),
@@ -113,6 +115,15 @@ describe("the JSON of an update", () => {
       '[{"a \\"page\\"":9007199254740993,"none":null,"missing":null},-1]',
     );
     expect(valueToJson({ kind: { $case: "listValue", value: { values: [] } } })).toBe("[]");
+  });
+
+  it("J4: says which of its key and window a result is, where it is not the first", () => {
+    const flag: Value = { kind: { $case: "boolValue", value: true } };
+    const first = updateToJson(source, update({ values: [flag] }));
+    const second = updateToJson(source, update({ values: [flag], ordinal: 1 }));
+    expect(JSON.parse(first)).not.toHaveProperty("ordinal");
+    expect(JSON.parse(second)).toEqual({ ...JSON.parse(first), ordinal: 1 });
+    expect(Object.values(JSON.parse(second).values)).toEqual([true]);
   });
 
   it("says no date where a calendar has none", () => {

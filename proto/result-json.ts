@@ -15,6 +15,8 @@
  *     and as "NaN", "Infinity" or "-Infinity" where JSON has no number. Bytes are base64, lists arrays
  *     and records objects. Null means that no event had the field.
  * J3. One line, and no other field may be assumed absent in later versions.
+ * J4. `"ordinal":1` stands after the window of a result that is the second of its key and window, and
+ *     so on; without one it is 0, as all results of windows are.
  */
 import { Kind } from "./gen/tidemark/v1/result.ts";
 import type { NamedValue, Result, Value } from "./gen/tidemark/v1/result.ts";
@@ -60,6 +62,7 @@ export const updateToJson = (source: UpdateSource, update: Update): string => {
   return (
     head(source.projection, source.version, update.key) +
     windowToJson(update.windowStart, update.windowEnd) +
+    ordinalToJson(update.ordinal) +
     tail(update.kind, update.revision, update.watermark, body)
   );
 };
@@ -69,6 +72,7 @@ export const resultToJson = (result: Result): string => {
   return (
     head(result.projection, result.version, result.key) +
     windowToJson(result.window?.start ?? 0, result.window?.end ?? 0) +
+    ordinalToJson(result.ordinal) +
     tail(result.kind, result.revision, result.watermark, body)
   );
 };
@@ -80,6 +84,8 @@ export const valueToJson = (value: Value | undefined): string => {
       return kind.value;
     case "doubleValue":
       return doubleToJson(kind.value);
+    case "boolValue":
+      return String(kind.value);
     case "stringValue":
       return JSON.stringify(kind.value);
     case "bytesValue":
@@ -103,6 +109,8 @@ const doubleToJson = (value: number): string => {
 
 const head = (projection: string, version: number, key: string): string =>
   `{${member("projection")}${escaped(projection)},"version":${version},"key":${JSON.stringify(key)},`;
+
+const ordinalToJson = (ordinal: number): string => (ordinal === 0 ? "" : `,"ordinal":${ordinal}`);
 
 const tail = (kind: Kind, revision: number, watermark: number, values: string): string =>
   `,"kind":"${kindName(kind)}","revision":${revision},"watermark":${watermark},"values":{${values}}}`;

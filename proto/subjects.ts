@@ -98,6 +98,8 @@ export const UPDATE_HEADERS = {
   version: "Tidemark-Version",
   windowStart: "Tidemark-Window-Start",
   windowEnd: "Tidemark-Window-End",
+  /** Only where it is not 0. */
+  ordinal: "Tidemark-Ordinal",
   watermark: "Tidemark-Watermark",
   key: "Tidemark-Key",
 } as const;

@@ -35,6 +35,7 @@ const fragment = (keys: readonly string[]): Uint8Array =>
       windowEnd: 10,
       kind: 2,
       revision: 1,
+      ordinal: 0,
       watermark: 9,
       partition: 3,
       sequence: 1,

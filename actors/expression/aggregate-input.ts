@@ -1,12 +1,12 @@
 /** What an aggregate is fed: its expression, and for the aggregates that go by it, event time. */
-import type { AggregatePlan, ProjectionPlan } from "../../projections/definition/plan.ts";
+import type { AggregatePlan, PlanBase } from "../../projections/definition/plan.ts";
 import { compileExpression } from "./evaluator.ts";
 import type { Evaluator } from "./evaluator.ts";
 
 /** Undefined for an aggregate that counts events, not values. */
 export const compileInput = (
   { definition }: AggregatePlan,
-  plan: ProjectionPlan,
+  plan: PlanBase,
 ): Evaluator | undefined => {
   if (!("of" in definition)) return undefined;
   const of = compileExpression(definition.of, plan);

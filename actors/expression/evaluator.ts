@@ -14,7 +14,7 @@ import type {
   UnaryOperator,
 } from "../../projections/definition/expression.ts";
 import { LookupTable } from "../../projections/definition/lookup-table.ts";
-import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import type { PlanBase } from "../../projections/definition/plan.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { indexOf } from "./lookup-index.ts";
 import type { IndexedColumn, LookupIndex } from "./lookup-index.ts";
@@ -27,7 +27,7 @@ export interface Evaluator {
 }
 
 /** What names in an expression are looked up in. */
-export type EvaluatedPlan = Pick<ProjectionPlan, "columns" | "topic">;
+export type EvaluatedPlan = Pick<PlanBase, "columns" | "topic">;
 
 export const compileExpression = (expression: Expression, plan: EvaluatedPlan): Evaluator => {
   if ("field" in expression) return fieldEvaluator(expression.field, plan);

@@ -53,6 +53,7 @@ export const updateMessages = (
         [UPDATE_HEADERS.version, String(version)],
         [UPDATE_HEADERS.windowStart, String(update.windowStart)],
         [UPDATE_HEADERS.windowEnd, String(update.windowEnd)],
+        ...ordinalHeader(update.ordinal),
         [UPDATE_HEADERS.watermark, String(update.watermark)],
         [UPDATE_HEADERS.key, escapeKey(update.key)],
       ],
@@ -60,6 +61,9 @@ export const updateMessages = (
     };
   });
 };
+
+const ordinalHeader = (ordinal: number): readonly (readonly [string, string])[] =>
+  ordinal === 0 ? [] : [[UPDATE_HEADERS.ordinal, String(ordinal)]];
 
 /** Headers of a message on dlq.>, for readers without the schema. Texts are escaped like keys. */
 export const DEAD_LETTER_HEADERS = {

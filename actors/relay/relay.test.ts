@@ -27,6 +27,7 @@ const update = (key: string): Update => ({
   windowEnd: 10,
   kind: Kind.KIND_FINAL,
   revision: 1,
+  ordinal: 0,
   watermark: 9,
   partition: 0,
   sequence: 1,

@@ -1,8 +1,8 @@
 /**
  * Holds every result of a rebuilt version against the live one.
  *
- * B1. Both come by key, then by window start, each window once; so they are compared in one pass and
- *     in constant memory.
+ * B1. Both come by key, then by window and ordinal, each once; so they are compared in one pass and in
+ *     constant memory.
  * B2. What the live version published after the replay's bound is newer, not different.
  * B3. Windows that are still open are not compared: their values depend on when one looks.
  */
@@ -41,10 +41,11 @@ export class ResultsOutOfOrder extends Error {
 }
 
 const startOf = (result: Result): number => result.window?.start ?? 0;
+const endOf = (result: Result): number => result.window?.end ?? 0;
 
 const order = (left: Result, right: Result): number =>
   left.key === right.key
-    ? startOf(left) - startOf(right)
+    ? startOf(left) - startOf(right) || endOf(left) - endOf(right) || left.ordinal - right.ordinal
     : Buffer.compare(Buffer.from(left.key), Buffer.from(right.key));
 
 const isClosed = (result: Result): boolean =>

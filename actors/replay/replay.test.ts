@@ -52,6 +52,7 @@ const resultOf = (plan: ProjectionPlan, version: number, update: Update): Result
   window: { start: update.windowStart, end: update.windowEnd },
   kind: update.kind,
   revision: update.revision,
+  ordinal: update.ordinal,
   watermark: update.watermark,
   position: { partition: update.partition, sequence: update.sequence, index: update.index },
   values: update.values.map((value, i) => ({ name: String(i), value })),
@@ -262,21 +263,32 @@ test("of two replays into one version the first is fenced, and says so", () =>
     }),
   ));
 
-test("results that come out of order are not compared", async () => {
-  const result = (key: string): Result => ({
-    ...resultOf(BY_KEY, 1, {
-      key,
-      windowStart: 0,
-      windowEnd: 10,
-      kind: Kind.KIND_FINAL,
-      revision: 1,
-      watermark: 9,
-      partition: 0,
-      sequence: 1,
-      index: 0,
-      values: [],
-    }),
+const finalOf = (key: string, windowEnd = 10, ordinal = 0): Result =>
+  resultOf(BY_KEY, 1, {
+    key,
+    windowStart: 0,
+    windowEnd,
+    kind: Kind.KIND_FINAL,
+    revision: 1,
+    ordinal,
+    watermark: 9,
+    partition: 0,
+    sequence: 1,
+    index: 0,
+    values: [],
   });
+
+test("results of one key that start at one time are told apart by end and ordinal", async () => {
+  const bound = { sequences: [9], watermark: 9 };
+  const live = [finalOf("a"), finalOf("a", 10, 1), finalOf("a", 20)];
+  const built = [finalOf("a"), finalOf("a", 20), finalOf("a", 20, 1)];
+  const compared = await compareResults(each(live), each(built), bound);
+  expect(compared).toMatchObject({ equal: 2, differences: 2 });
+  expect(compared.examples.map(({ kind }) => kind)).toEqual(["missing", "additional"]);
+});
+
+test("results that come out of order are not compared", async () => {
+  const result = finalOf;
   const bound = { sequences: [9], watermark: 9 };
   const compare = compareResults(each([result("b"), result("a")]), each([]), bound);
   await expect(compare).rejects.toBeInstanceOf(ResultsOutOfOrder);

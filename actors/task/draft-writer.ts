@@ -16,6 +16,12 @@ const UPDATES = tagOf(21, 2);
 const PARTIALS = tagOf(22, 2);
 const DEAD_LETTERS = tagOf(23, 2);
 
+/** A value of every update, by slot: an accumulator is one. */
+export interface ValueColumn {
+  /** Appends the fields of a tidemark.v1.Value; nothing for null. */
+  writeValue(slot: number, out: ByteWriter): void;
+}
+
 /** What every update and partial says about itself. */
 export interface Publication {
   key: Uint8Array;
@@ -23,6 +29,7 @@ export interface Publication {
   windowEnd: number;
   kind: Kind;
   revision: number;
+  ordinal: number;
   /** Milliseconds since the epoch; finite, since nothing is published before the first event. */
   watermark: number;
   partition: number;
@@ -35,7 +42,7 @@ export class DraftWriter {
   partials = 0;
   deadLetters = 0;
   readonly #columns: readonly string[];
-  readonly #accumulators: readonly Accumulator[];
+  readonly #values: readonly ValueColumn[];
   #fragments: Uint8Array[] = [];
   #fragmentBytes = 0;
   #out = new ByteWriter(64 * 1024);
@@ -43,9 +50,9 @@ export class DraftWriter {
   readonly #item = new ByteWriter(1024);
   readonly #part = new ByteWriter(256);
 
-  constructor(columns: readonly string[], accumulators: readonly Accumulator[]) {
+  constructor(columns: readonly string[], values: readonly ValueColumn[]) {
     this.#columns = columns;
-    this.#accumulators = accumulators;
+    this.#values = values;
   }
 
   get bytes(): number {
@@ -69,17 +76,18 @@ export class DraftWriter {
     item.varintField(0x38, publication.partition);
     item.varintField(0x40, publication.sequence);
     item.varintField(0x48, publication.index);
-    for (const accumulator of this.#accumulators) {
+    for (const value of this.#values) {
       this.#part.reset();
-      accumulator.writeValue(slot, this.#part);
+      value.writeValue(slot, this.#part);
       item.bytesField(0x52, this.#part.bytes, 0, this.#part.length);
     }
+    item.varintField(0x58, publication.ordinal);
     this.#append(UPDATES, item.bytes, item.length, true);
     this.updates++;
   }
 
   /** The accumulators of `slot` as a partial. */
-  partial(publication: Publication, slot: number): void {
+  partial(publication: Publication, slot: number, accumulators: readonly Accumulator[]): void {
     const item = this.#item;
     item.reset();
     item.bytesField(0x0a, publication.key);
@@ -91,7 +99,7 @@ export class DraftWriter {
     item.varintField(0x38, publication.sequence);
     item.varintField(0x40, publication.index);
     this.#part.reset();
-    for (const accumulator of this.#accumulators) accumulator.write(slot, this.#part);
+    for (const accumulator of accumulators) accumulator.write(slot, this.#part);
     item.bytesField(0x4a, this.#part.bytes, 0, this.#part.length);
     this.#append(PARTIALS, item.bytes, item.length, false);
     this.partials++;

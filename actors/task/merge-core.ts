@@ -18,7 +18,7 @@
 import { DeadLetter_Reason, type DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { Commit, Partial } from "../../proto/gen/tidemark/v1/commit.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
-import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import type { WindowPlan } from "../../projections/definition/plan.ts";
 import { makeAccumulator } from "../accumulate/aggregates.ts";
 import type { Accumulator } from "../accumulate/accumulator.ts";
 import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
@@ -52,7 +52,7 @@ const heldUntil = (start: number, end: number, expiry: number): number =>
   Math.min(expiry + Math.max(end - start, FIRST_EVENT_HOLD_MS_MIN), Number.MAX_SAFE_INTEGER);
 
 export class MergeCore implements TaskCore<MergeInput> {
-  readonly #plan: ProjectionPlan;
+  readonly #plan: WindowPlan;
   readonly #version: number;
   readonly #watermark: MergedWatermark;
   readonly #accumulators: readonly Accumulator[];
@@ -65,7 +65,7 @@ export class MergeCore implements TaskCore<MergeInput> {
   #passed = Number.NEGATIVE_INFINITY;
   #unpublished = new Set<MergeEntry>();
 
-  constructor(plan: ProjectionPlan, version: number) {
+  constructor(plan: WindowPlan, version: number) {
     this.#plan = plan;
     this.#version = version;
     this.#watermark = new MergedWatermark(plan.topic.definition.partitions);
@@ -221,6 +221,7 @@ export class MergeCore implements TaskCore<MergeInput> {
         windowEnd: pane.end,
         kind,
         revision: entry.revision,
+        ordinal: 0,
         watermark: Number.isFinite(this.#watermark.value) ? this.#watermark.value : pane.start,
         partition: entry.partition,
         sequence: entry.sequence,

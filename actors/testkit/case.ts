@@ -60,6 +60,7 @@ export interface ExpectedUpdate {
   readonly window?: Time | readonly [Time, Time];
   readonly kind?: "early" | "final" | "correction" | "retraction";
   readonly revision?: number;
+  readonly ordinal?: number;
   readonly watermark?: Time;
   readonly partition?: number;
   /** Values of aggregates whose names an update uses itself. */

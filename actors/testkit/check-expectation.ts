@@ -9,7 +9,16 @@ import { readTime } from "./time.ts";
 
 const KINDS = ["early", "final", "correction", "retraction"] as const;
 const REASONS = ["late", "future", "invalid", "poison"] as const;
-const UPDATE_KEYS = ["key", "window", "kind", "revision", "watermark", "partition", "values"];
+const UPDATE_KEYS = [
+  "key",
+  "window",
+  "kind",
+  "revision",
+  "ordinal",
+  "watermark",
+  "partition",
+  "values",
+];
 const LETTER_KEYS = [
   "reason",
   "id",
@@ -150,6 +159,9 @@ class ExpectationReader {
     if (given["revision"] !== undefined) {
       fields.set("revision", mistakes.whole(given["revision"], at(path, "revision"), COUNT) ?? 0);
     }
+    if (given["ordinal"] !== undefined) {
+      fields.set("ordinal", mistakes.whole(given["ordinal"], at(path, "ordinal"), COUNT) ?? 0);
+    }
     const inline = Object.entries(given).filter(([name]) => !UPDATE_KEYS.includes(name));
     this.#values(Object.fromEntries(inline), path, fields);
     if (given["values"] !== undefined) {
@@ -159,15 +171,12 @@ class ExpectationReader {
   }
 
   #values(given: Fields, path: string, fields: Map<string, CaseValue>): void {
-    const names = this.#plan.aggregates.map((aggregate) => aggregate.name);
+    const names = this.#plan.outputs.map(({ name }) => name);
     for (const [name, value] of Object.entries(given)) {
       if (!names.includes(name)) {
         const known = [...names, ...UPDATE_KEYS];
         const hint = suggestion(name, known, "names");
-        this.#mistakes.add(
-          at(path, name),
-          `is neither an aggregate nor a part of an update${hint}`,
-        );
+        this.#mistakes.add(at(path, name), `is neither a value nor a part of an update${hint}`);
       } else {
         const checked = this.#value(value, at(path, name));
         if (checked !== undefined) fields.set(`values.${name}`, checked);

@@ -35,6 +35,7 @@ const valueOf = (value: Value | undefined): CaseValue => {
     }
     case "doubleValue":
     case "stringValue":
+    case "boolValue":
       return kind.value;
     case "bytesValue":
       return kind.value.toString("base64");
@@ -56,6 +57,7 @@ export const updateRow = (update: Update, columns: readonly string[]): Row =>
     ["end", update.windowEnd],
     ["kind", kindName(update.kind)],
     ["revision", update.revision],
+    ["ordinal", update.ordinal],
     ...columns.map((name, i) => [`values.${name}`, valueOf(update.values[i])] as const),
     ["watermark", update.watermark],
     ["partition", update.partition],
@@ -107,7 +109,7 @@ export const isList = (value: CaseValue): value is readonly CaseValue[] => Array
 
 /** What stands before the values, and after them. */
 const LAST = ["watermark", "partition", "error"];
-const ORDER = ["reason", "id", "type", "key", "start", "end", "kind", "revision"];
+const ORDER = ["reason", "id", "type", "key", "start", "end", "kind", "ordinal", "revision"];
 
 /** Names that need none: their values speak for themselves. */
 const NAMELESS = new Set(["key", "kind", "reason"]);
@@ -123,7 +125,7 @@ export const showRow = (row: Row, only: (field: string) => boolean = () => true)
         ? ORDER.length + 1
         : ORDER.length;
   for (const [field, value] of [...row].sort(([a], [b]) => rank(a) - rank(b))) {
-    if (!only(field) || field === "end") continue;
+    if (!only(field) || field === "end" || (field === "ordinal" && value === 0)) continue;
     if (field === "start") {
       const end = only("end") ? row.get("end") : undefined;
       const start = showTime(value as number);

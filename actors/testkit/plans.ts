@@ -1,15 +1,16 @@
 /** Small plans and record batches for tests of the engine, without files or servers. */
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
+import { outputType } from "../../projections/definition/aggregate-output.ts";
 import type {
   AggregateDefinition,
-  ProjectionDefinition,
+  WindowProjection,
 } from "../../projections/definition/definition.ts";
 import type {
   AggregatePlan,
   FieldColumn,
   FieldSchema,
-  ProjectionPlan,
   TopicPlan,
+  WindowPlan,
 } from "../../projections/definition/plan.ts";
 import { zoneRules } from "../../projections/zone/zone-rules.ts";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
@@ -68,10 +69,10 @@ const inputTypeOf = (aggregate: AggregateDefinition): AggregatePlan["inputType"]
 };
 
 export const salesPlan = (
-  changes: Partial<ProjectionDefinition> = {},
+  changes: Partial<WindowProjection> = {},
   topic: TopicPlan = topicPlan(),
-): ProjectionPlan => {
-  const definition: ProjectionDefinition = {
+): WindowPlan => {
+  const definition: WindowProjection = {
     name: "sales-by-key",
     description: "",
     topic: topic.definition.name,
@@ -93,6 +94,7 @@ export const salesPlan = (
     }),
   );
   return {
+    kind: "window",
     definition,
     topic,
     reads: topic.types.map((type) => definition.types.includes(type.name)),
@@ -101,6 +103,7 @@ export const salesPlan = (
     key: definition.key,
     aggregates,
     zone: definition.window.kind === "calendar" ? zoneRules(definition.window.zone) : undefined,
+    outputs: aggregates.map((each) => ({ name: each.name, type: outputType(each) })),
     merged: !("event" in definition.key),
     digest: new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]),
   };

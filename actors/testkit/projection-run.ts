@@ -10,10 +10,11 @@ import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import type { EventBatch } from "../intake/event-batch.ts";
 import { Intake } from "../intake/intake.ts";
 import { emptyBooks, imbalance } from "../task/books-keeper.ts";
+import { makeCore } from "../task/cores.ts";
 import { MergeCore } from "../task/merge-core.ts";
-import { ProjectionCore } from "../task/projection-core.ts";
 import type { TaskCore } from "../task/task-core.ts";
 import { encodeEntry, encodeTick, isPulse } from "./case-log.ts";
 import type { LogBatch } from "./case-log.ts";
@@ -24,7 +25,7 @@ const VERSION = 1;
 
 interface Lane {
   intake: Intake;
-  core: ProjectionCore;
+  core: TaskCore<EventBatch>;
   sequence: number;
   events: number;
   pulses: number;
@@ -47,7 +48,7 @@ export class ProjectionRun {
 
   constructor(plan: ProjectionPlan) {
     this.#plan = plan;
-    this.#columns = plan.aggregates.map((aggregate) => aggregate.name);
+    this.#columns = plan.outputs.map(({ name }) => name);
     this.#lanes = Array.from({ length: plan.topic.definition.partitions }, (_, partition) => ({
       intake: this.#makeIntake(),
       core: this.#makeCore(partition),
@@ -65,8 +66,8 @@ export class ProjectionRun {
     return new Intake(this.#plan.topic, this.#plan.columns);
   }
 
-  #makeCore(partition: number): ProjectionCore {
-    return new ProjectionCore(this.#plan, VERSION, partition);
+  #makeCore(partition: number): TaskCore<EventBatch> {
+    return makeCore(this.#plan, VERSION, partition);
   }
 
   read(batch: LogBatch): void {

@@ -160,7 +160,7 @@ test.each<[string, string]>([
   ["- restrt", 'not "restrt"; did you mean "restart"?'],
   ["- watermrk: 3", 'did you mean "watermark"?'],
   ["- tick: 3 moons", "must be a duration"],
-  ["- expect: [{ m: 1 }]", 'neither an aggregate nor a part of an update; did you mean "n"?'],
+  ["- expect: [{ m: 1 }]", 'neither a value nor a part of an update; did you mean "n"?'],
   ["- expect: { update: [] }", 'Did you mean "updates"?'],
   ["- expect: [{ kind: fianl }]", 'did you mean "final"?'],
   ["- { key: a, time: 1 }", "the case expects nothing, so it cannot fail"],

@@ -264,7 +264,7 @@ const comparableUpdates = (
 const currentResults = (updates: readonly Row[]): readonly Row[] => {
   const rows = new Map<string, Row>();
   for (const update of updates) {
-    const name = `${String(update.get("end"))} ${nameOf(update)}`;
+    const name = [update.get("end"), update.get("ordinal"), nameOf(update)].join(" ");
     if (update.get("kind") === "retraction") rows.delete(name);
     else rows.set(name, update);
   }

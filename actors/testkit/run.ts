@@ -4,7 +4,9 @@ import type { Partial, Update } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { Intake } from "../intake/intake.ts";
-import { ProjectionCore } from "../task/projection-core.ts";
+import { makeCore } from "../task/cores.ts";
+import type { TaskCore } from "../task/task-core.ts";
+import type { EventBatch } from "../intake/event-batch.ts";
 
 export interface Output {
   readonly updates: Update[];
@@ -14,17 +16,18 @@ export interface Output {
 
 export class PartitionRun {
   intake: Intake;
-  core: ProjectionCore;
+  core: TaskCore<EventBatch>;
   readonly output: Output = { updates: [], partials: [], deadLetters: [] };
   readonly #plan: ProjectionPlan;
-  readonly #partition: number;
+  readonly #fresh: () => TaskCore<EventBatch>;
   #sequence = 0;
 
-  constructor(plan: ProjectionPlan, partition = 0) {
+  /** `make` makes the core of another kind than the plan's. */
+  constructor(plan: ProjectionPlan, partition = 0, make: typeof makeCore = makeCore) {
     this.#plan = plan;
-    this.#partition = partition;
+    this.#fresh = () => make(plan, 1, partition);
     this.intake = new Intake(plan.topic, plan.columns);
-    this.core = new ProjectionCore(plan, 1, partition);
+    this.core = this.#fresh();
   }
 
   read(batch: Uint8Array): this {
@@ -49,7 +52,7 @@ export class PartitionRun {
     const core = this.core.snapshot();
     this.intake = new Intake(this.#plan.topic, this.#plan.columns);
     this.intake.restore(intake);
-    this.core = new ProjectionCore(this.#plan, 1, this.#partition);
+    this.core = this.#fresh();
     this.core.restore(core);
     return this;
   }

@@ -19,7 +19,7 @@ import { Intake } from "../intake/intake.ts";
 import { EventLog } from "../ports/event-log.ts";
 import { ResultLog } from "../ports/result-log.ts";
 import { SnapshotStore } from "../ports/snapshot-store.ts";
-import { ProjectionCore } from "../task/projection-core.ts";
+import { makeCore } from "../task/cores.ts";
 import { DEFAULT_SETTINGS } from "../task/settings.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import type { TaskSpec } from "../task/task-actor.ts";
@@ -76,7 +76,7 @@ export const specOf = (plan: ProjectionPlan, partition = 0, version = 1): TaskSp
     partition,
   },
   definitionDigest: plan.digest,
-  makeCore: () => new ProjectionCore(plan, version, partition),
+  makeCore: () => makeCore(plan, version, partition),
 });
 
 /** An owner of partition 0 with real cores. */

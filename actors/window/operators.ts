@@ -1,5 +1,5 @@
 /** Which operator and assigner run which kind of window: the one place to add a kind to the engine. */
-import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import type { WindowPlan } from "../../projections/definition/plan.ts";
 import { AlignedWindows } from "./aligned-windows.ts";
 import type { WindowAssigner } from "./assigner.ts";
 import { CalendarWindows } from "./calendar.ts";
@@ -13,7 +13,7 @@ import { TumblingWindows } from "./tumbling.ts";
 import type { Publisher, WindowOperator } from "./window-operator.ts";
 
 export const makeOperator = (
-  plan: ProjectionPlan,
+  plan: WindowPlan,
   store: SlotStore,
   publisher: Publisher,
 ): WindowOperator => {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import type { ProjectionDefinition } from "../../projections/definition/definition.ts";
+import type { ProjectionCore } from "../task/projection-core.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
 import { propertyRuns } from "../testkit/property-runs.ts";
@@ -122,7 +123,8 @@ test("with lateness enough for all, windows are those of the definition, in ever
           run.read(encodeBatch(sales.slice(i, i + size)));
         run.read(encodeBatch([pulse("end", 50_000)])).take();
         expect(current(run)).toEqual(naive(sales, sizeMs));
-        expect(run.core.size()).toEqual({ keys: 0, windows: 0, slots: 0 });
+        const { core } = run as { readonly core: unknown };
+        expect((core as ProjectionCore).size()).toEqual({ keys: 0, windows: 0, slots: 0 });
       },
     ),
     { numRuns: RUNS },

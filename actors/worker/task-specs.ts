@@ -3,10 +3,10 @@ import { unionOfColumns } from "../../projections/definition/columns.ts";
 import type { ProjectionPlan, TopicPlan } from "../../projections/definition/plan.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { Intake } from "../intake/intake.ts";
+import { makeCore } from "../task/cores.ts";
 import { MergeCore } from "../task/merge-core.ts";
 import type { MergeInput } from "../task/merge-core.ts";
 import type { BatchIntake } from "../task/partition-actor.ts";
-import { ProjectionCore } from "../task/projection-core.ts";
 import type { TaskSpec } from "../task/task-actor.ts";
 
 export const partitionSpec = (
@@ -21,7 +21,7 @@ export const partitionSpec = (
     partition,
   },
   definitionDigest: plan.digest,
-  makeCore: () => new ProjectionCore(plan, version, partition),
+  makeCore: () => makeCore(plan, version, partition),
 });
 
 export const mergeSpec = (plan: ProjectionPlan, version: number): TaskSpec<MergeInput> => ({

@@ -43,6 +43,7 @@ export const arbitraryValue: fc.Arbitrary<Value> = fc.letrec<{ value: Value }>((
         $case: "listValue" as const,
         value: { values },
       })),
+      fc.boolean().map((value) => ({ $case: "boolValue" as const, value })),
       fc
         .array(fc.record({ name: fc.string({ unit: "binary" }), value: tie("value") }), {
           maxLength: 3,
@@ -61,6 +62,7 @@ export const arbitraryUpdate: fc.Arbitrary<Update> = fc.record({
   windowEnd: time,
   kind: fc.integer({ min: 1, max: 4 }),
   revision: uint32,
+  ordinal: uint32,
   watermark: time,
   partition: uint32,
   sequence: fc.maxSafeNat(),

@@ -31,10 +31,12 @@ describe("F1: a frame agrees with the generated decoder", () => {
           const [start, end] = [frame.updates[2 * i]!, frame.updates[2 * i + 1]!];
           head.read(data, start, end);
           const key = Buffer.from(data.subarray(head.keyStart, head.keyEnd)).toString("utf8");
-          expect([key, head.kind, head.revision]).toEqual([
+          const { kind, revision, ordinal } = update;
+          expect([key, head.kind, head.revision, head.ordinal]).toEqual([
             update.key,
-            update.kind,
-            update.revision,
+            kind,
+            revision,
+            ordinal,
           ]);
           expect(signed(head.startHigh, head.startLow)).toBe(update.windowStart);
           expect(signed(head.endHigh, head.endLow)).toBe(update.windowEnd);

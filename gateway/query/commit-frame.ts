@@ -39,10 +39,12 @@ export class UpdateHead {
   endLow = 0;
   kind = 0;
   revision = 0;
+  ordinal = 0;
 
   read(data: Uint8Array, start: number, end: number): void {
     this.keyStart = this.keyEnd = start;
-    this.startHigh = this.startLow = this.endHigh = this.endLow = this.kind = this.revision = 0;
+    this.startHigh = this.startLow = this.endHigh = this.endLow = 0;
+    this.kind = this.revision = this.ordinal = 0;
     let at = start;
     while (at < end) {
       const value = wire.readVarint(data, at, end);
@@ -67,6 +69,9 @@ export class UpdateHead {
           break;
         case 0x28:
           this.revision = wire.varintLow;
+          break;
+        case 0x58:
+          this.ordinal = wire.varintLow;
           break;
       }
     }

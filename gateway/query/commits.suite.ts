@@ -20,6 +20,7 @@ export const updateOf = (
   windowEnd: windowStart + HOUR,
   kind: Kind.KIND_FINAL,
   revision: 1,
+  ordinal: 0,
   watermark: windowStart + HOUR,
   partition: 0,
   sequence: 1,

@@ -67,6 +67,7 @@ describe("GetResult", () => {
       window: { start: 2 * HOUR, end: 3 * HOUR },
       kind: Kind.KIND_FINAL,
       revision: 1,
+      ordinal: 0,
       watermark: 3 * HOUR,
       position: { partition: 0, sequence: 1, index: 0 },
       values: [{ name: "flights", value: { kind: { $case: "intValue", value: "9" } } }],

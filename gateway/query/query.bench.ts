@@ -38,6 +38,7 @@ const record = (number: number): ResultRecord => {
       windowEnd: start + HOUR,
       kind: Kind.KIND_FINAL,
       revision: 1,
+      ordinal: 0,
       watermark: start + HOUR,
       partition: 0,
       sequence: number,

@@ -44,4 +44,5 @@ export const resultOf = (source: UpdateSource, update: Update): Result => ({
   watermark: update.watermark,
   position: { partition: update.partition, sequence: update.sequence, index: update.index },
   values: update.values.map((value, i) => ({ name: columnName(source.columns, i), value })),
+  ordinal: update.ordinal,
 });

@@ -33,15 +33,16 @@ const utf8 = (text: string): Buffer => Buffer.from(text, "utf8");
 const byKeyThenTime = (a: Result, b: Result): number =>
   Buffer.compare(utf8(a.key), utf8(b.key)) ||
   a.window!.start - b.window!.start ||
-  a.window!.end - b.window!.end;
+  a.window!.end - b.window!.end ||
+  a.ordinal - b.ordinal;
 
 /** What the store promises, in the simplest possible form. */
 class Model {
   readonly rows = new Map<string, Result>();
 
   upsert(result: Result): void {
-    const { projection, version, key, window } = result;
-    const name = JSON.stringify([projection, version, key, window!.start, window!.end]);
+    const { projection, version, key, window, ordinal } = result;
+    const name = JSON.stringify([projection, version, key, window!.start, window!.end, ordinal]);
     const old = this.rows.get(name);
     if (old === undefined || result.revision > old.revision) this.rows.set(name, result);
   }
@@ -74,6 +75,7 @@ const upserts = fc.record({
         length: fc.constantFrom(1, HOUR),
         kind: fc.integer({ min: 1, max: 4 }),
         revision: fc.integer({ min: 1, max: 4 }),
+        ordinal: fc.constantFrom(0, 0, 0, 1, 2 ** 32 - 1),
         values: fc.array(arbitraryValue, { minLength: 1, maxLength: 1 }),
       })
       .map(({ length, ...update }): Update => ({

@@ -1,5 +1,5 @@
 /**
- * The current result of every (projection, version, key, window), in an embedded ordered store (LMDB)
+ * The current result of every (projection, version, key, window, ordinal), in an embedded ordered store (LMDB)
  * that this process alone writes.
  *
  * S1. One transaction holds the rows of whole entries of RESULTS, the position after them and the
@@ -26,7 +26,7 @@ import { StoreTransaction } from "./store-transaction.ts";
 import type { AppliedEntries } from "./store-transaction.ts";
 
 /** Raise it when rows or state are written differently: older stores are then rebuilt. */
-const LAYOUT = 1;
+const LAYOUT = 2;
 
 export type StoreDatabase = RootDatabase<Buffer, Buffer>;
 

@@ -1,8 +1,9 @@
 /**
- * Keys of the store's rows: bytes whose order is (projection, version, key, window start, window end),
- * so that every read of the query side is one range.
+ * Keys of the store's rows: bytes whose order is (projection, version, key, window start, window end,
+ * ordinal), so that every read of the query side is one range.
  *
- *   0x01 | projection | 0x00 | version, 4 bytes | key, each byte + 1 | 0x00 | start, 8 | end, 8
+ *   0x01 | projection | 0x00 | version, 4 bytes | key, each byte + 1 | 0x00 | start, 8 | end, 8 |
+ *   ordinal, 4
  *
  * K1. UTF-8 never uses the bytes 0xF5 to 0xFF, so adding one to each byte of the key cannot overflow,
  *     keeps UTF-8's order, and frees 0x00 to end it: no key, whatever it holds, is taken for the
@@ -15,7 +16,8 @@ export const ROW_TAG = 0x01;
 
 const UTF8_BYTE_MAX = 0xf4;
 const TWO_32 = 4_294_967_296;
-const TIMES_BYTES = 16;
+/** Of the window and the ordinal. */
+const TAIL_BYTES = 20;
 
 /** What the keys of all rows of one version begin with. */
 export const versionPrefix = (projection: string, version: number): Buffer => {
@@ -45,13 +47,15 @@ export const rowKey = (
   startLow: number,
   endHigh: number,
   endLow: number,
+  ordinal: number,
 ): Buffer => {
-  const row = Buffer.allocUnsafe(prefix.length + key.length + 1 + TIMES_BYTES);
+  const row = Buffer.allocUnsafe(prefix.length + key.length + 1 + TAIL_BYTES);
   const at = writeKey(row, prefix, key);
   row.writeUInt32BE((startHigh ^ 0x80000000) >>> 0, at);
   row.writeUInt32BE(startLow, at + 4);
   row.writeUInt32BE((endHigh ^ 0x80000000) >>> 0, at + 8);
   row.writeUInt32BE(endLow, at + 12);
+  row.writeUInt32BE(ordinal, at + 16);
   return row;
 };
 
@@ -86,14 +90,14 @@ export const startRange = (prefix: Uint8Array, key: string, windowStart: number)
 
 /** Where the windows of a row's key that start at a time or later begin. */
 export const seekStart = (row: Uint8Array, windowStart: number): Buffer =>
-  withStart(row.subarray(0, row.length - TIMES_BYTES), windowStart);
+  withStart(row.subarray(0, row.length - TAIL_BYTES), windowStart);
 
 /** Past all windows of a row's key. */
 export const seekNextKey = (row: Uint8Array): Buffer =>
-  after(row.subarray(0, row.length - TIMES_BYTES));
+  after(row.subarray(0, row.length - TAIL_BYTES));
 
 export const rowWindowStart = (row: Buffer): number => {
-  const at = row.length - TIMES_BYTES;
+  const at = row.length - TAIL_BYTES;
   return (row.readUInt32BE(at) - 0x80000000) * TWO_32 + row.readUInt32BE(at + 4);
 };
 

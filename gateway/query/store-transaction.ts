@@ -128,8 +128,8 @@ export class StoreTransaction {
         draft.missing++;
         continue;
       }
-      const { startHigh, startLow, endHigh, endLow, revision, kind } = head;
-      const key = rowKey(draft.prefix, text, startHigh, startLow, endHigh, endLow);
+      const { startHigh, startLow, endHigh, endLow, ordinal, revision, kind } = head;
+      const key = rowKey(draft.prefix, text, startHigh, startLow, endHigh, endLow, ordinal);
       const value = arena.subarray(at, at + ROW_HEAD_BYTES + end - start);
       if (!this.#upsert(key, value, revision, kind !== Kind.KIND_RETRACTION, draft)) continue;
       writeRowHead(value, revision, kind, columns);

@@ -64,6 +64,7 @@ const messageOf = (by: SubjectsDefinition, index: number): OutgoingMessage => {
     windowEnd: START + HOUR,
     kind: Kind.KIND_FINAL,
     revision: 1,
+    ordinal: 0,
     watermark: START + HOUR,
     partition: 0,
     sequence: index,

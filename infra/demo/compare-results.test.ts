@@ -19,6 +19,7 @@ const actual = (key: string, hour: number, departures: string): Result => ({
   window: { start: hour * HOUR_MS, end: (hour + 1) * HOUR_MS },
   kind: Kind.KIND_FINAL,
   revision: 1,
+  ordinal: 0,
   watermark: 0,
   position: undefined,
   values: [{ name: "departures", value: { kind: { $case: "intValue", value: departures } } }],

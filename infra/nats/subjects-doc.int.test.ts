@@ -32,6 +32,7 @@ const update = (key: string, minute: number, kind: Kind, revision: number): Upda
   windowEnd: START + (minute + 1) * MINUTE,
   kind,
   revision,
+  ordinal: 0,
   watermark: START + 64_999,
   partition: 0,
   sequence: 1,

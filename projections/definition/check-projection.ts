@@ -1,52 +1,52 @@
 /**
  * Checks a projection that came as data and fills its defaults, noting every mistake with its path.
- * With a topic's plan it also resolves types and fields.
+ * With a topic's plan it also resolves types and fields. What only one kind of projection has is
+ * checked by that kind: see `kinds.ts`.
  */
-import { checkAggregate, type CheckedAggregate } from "./check-aggregate.ts";
 import { checkName } from "./check-topic.ts";
 import { article, checkExpression, printExpression, type Scope } from "./check-expression.ts";
-import { checkWindow } from "./check-window.ts";
-import type { EmitDefinition, ProjectionDefinition, SubjectsDefinition } from "./definition.ts";
-import type { ExpressionType } from "./expression.ts";
+import type { CheckedKind, KindChecker } from "./checked-kind.ts";
+import type { ProjectionBase, ProjectionDefinition, SubjectsDefinition } from "./definition.ts";
 import { suggestion } from "./did-you-mean.ts";
-import type { FieldColumn, TopicPlan } from "./plan.ts";
-import { at, BUCKETS, NOT_NEGATIVE, POSITIVE, shown, type Mistakes } from "./reading.ts";
+import { checkKeyLocality } from "./key-locality.ts";
+import { DEFAULT_KIND, KINDS } from "./kinds.ts";
+import type { FieldColumn, ProjectionKind, TopicPlan } from "./plan.ts";
+import { at, BUCKETS, shown, type Mistakes } from "./reading.ts";
 
 /** Meaningful only if no mistake was noted. */
 export interface CheckedProjection {
   /** With all defaults; with a topic's plan its expressions are resolved. */
   readonly definition: ProjectionDefinition;
+  readonly kind: CheckedKind;
+  /** Grouped by something other than the event's key. */
+  readonly merged: boolean;
   /** The rest is empty without a topic's plan. By type index: whether it is read. */
   readonly reads: readonly boolean[];
   readonly columns: readonly FieldColumn[];
-  /** By name of the aggregate; undefined for count. */
-  readonly inputTypes: Readonly<Record<string, ExpressionType | undefined>>;
 }
 
-const KEYS = [
+const BASE_KEYS = [
   "name",
   "description",
   "topic",
   "types",
   "where",
   "key",
-  "window",
-  "allowedLatenessMs",
-  "aggregates",
-  "emit",
   "subjects",
-] as const satisfies readonly (keyof ProjectionDefinition)[];
-
-const AGGREGATE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
-const AGGREGATE_NAME_RULE = "a letter or _, then letters, digits or _, 63 at most";
+] as const satisfies readonly (keyof ProjectionBase)[];
 
 export const checkProjection = (
   value: unknown,
   mistakes: Mistakes,
   topic: TopicPlan | undefined,
 ): CheckedProjection | undefined => {
-  const given = mistakes.object(value, "", KEYS);
-  if (given === undefined) return undefined;
+  const named = mistakes.record(value, "");
+  if (named === undefined) return undefined;
+  const kinds = Object.keys(KINDS) as ProjectionKind[];
+  const kind = mistakes.oneOf(named["kind"] ?? DEFAULT_KIND, "kind", kinds);
+  if (kind === undefined) return undefined;
+  const checker: KindChecker = KINDS[kind];
+  const given = mistakes.object(named, "", [...BASE_KEYS, "kind", ...checker.keys])!;
   const name = checkName(given["name"], "name", mistakes);
   const description = mistakes.text(given["description"] ?? "", "description");
   const topicName = checkTopicName(given["topic"], mistakes, topic);
@@ -59,14 +59,8 @@ export const checkProjection = (
   const where = checkWhere(given["where"] ?? undefined, mistakes, scope);
   const key = checkKey(given["key"] ?? { event: "key" }, mistakes, scope);
   const merged = key !== undefined && !("event" in key && key.event === "key");
-  const window = checkWindow(given["window"], mistakes, merged);
-  const lateness = given["allowedLatenessMs"] ?? 0;
-  const allowedLatenessMs = mistakes.duration(lateness, "allowedLatenessMs", NOT_NEGATIVE);
-  const aggregates = checkAggregates(given["aggregates"], mistakes, scope);
-  const emit = checkEmit(given["emit"] ?? { mode: "final" }, mistakes);
-  if (window?.kind === "global" && emit?.mode === "final") {
-    mistakes.add("emit", "a global window never closes; emit early({ every: ... }) or each()");
-  }
+  const checked = checker.check(given, { mistakes, scope, merged });
+  if (merged) checkKeyLocality(kind, checked.definition, mistakes);
   const subjects = checkSubjects(given["subjects"] ?? { by: "key" }, mistakes);
   return {
     definition: {
@@ -76,15 +70,13 @@ export const checkProjection = (
       types,
       where,
       key: key!,
-      window: window!,
-      allowedLatenessMs: allowedLatenessMs!,
-      aggregates: Object.fromEntries(aggregates.map((each) => [each.name, each.definition])),
-      emit: emit!,
+      ...checked.definition,
       subjects: subjects!,
     },
+    kind: checked,
+    merged,
     reads,
     columns: [...(scope?.columns.values() ?? [])],
-    inputTypes: Object.fromEntries(aggregates.map((each) => [each.name, each.inputType])),
   };
 };
 
@@ -139,40 +131,6 @@ const checkKey = (value: unknown, mistakes: Mistakes, scope: Scope | undefined) 
     );
   }
   return key?.expression;
-};
-
-const checkAggregates = (
-  value: unknown,
-  mistakes: Mistakes,
-  scope: Scope | undefined,
-): readonly CheckedAggregate[] => {
-  const given = value === undefined ? {} : mistakes.record(value, "aggregates");
-  if (given === undefined) return [];
-  const names = Object.keys(given);
-  if (names.length === 0) {
-    mistakes.add("aggregates", "is empty; name at least one, for example { events: count() }");
-  }
-  return names.flatMap((name) => {
-    const path = at("aggregates", name);
-    if (!AGGREGATE_NAME.test(name)) {
-      mistakes.add(path, `the name must be ${AGGREGATE_NAME_RULE}, not ${shown(name)}`);
-    }
-    return checkAggregate(name, given[name], path, mistakes, scope) ?? [];
-  });
-};
-
-const checkEmit = (value: unknown, mistakes: Mistakes): EmitDefinition | undefined => {
-  const given = mistakes.object(value, "emit", ["mode", "everyMs"]);
-  const mode = given && mistakes.oneOf(given["mode"], "emit.mode", ["final", "early", "each"]);
-  if (given === undefined || mode === undefined) return undefined;
-  if (mode === "early") {
-    const everyMs = mistakes.duration(given["everyMs"], "emit.everyMs", POSITIVE);
-    return everyMs === undefined ? undefined : { mode, everyMs };
-  }
-  if (given["everyMs"] !== undefined) {
-    mistakes.add("emit.everyMs", `only mode "early" has it, not ${shown(mode)}`);
-  }
-  return { mode };
 };
 
 const checkSubjects = (value: unknown, mistakes: Mistakes): SubjectsDefinition | undefined => {

@@ -148,12 +148,10 @@ const FORMS: { readonly [K in Kind]: Form<K> } = {
   },
 };
 
-export const checkWindow = (
-  value: unknown,
-  mistakes: Mistakes,
-  /** Whether the projection is grouped by something other than the event's key. */
-  merged: boolean,
-): WindowDefinition | undefined => {
+/** Whether windows of a kind can be put together from the partials of partitions. */
+export const windowMerges = (kind: WindowDefinition["kind"]): boolean => FORMS[kind].merges;
+
+export const checkWindow = (value: unknown, mistakes: Mistakes): WindowDefinition | undefined => {
   if (value === undefined) {
     return mistakes.add("window", 'is missing; for example tumbling("1 hour")');
   }
@@ -164,13 +162,6 @@ export const checkWindow = (
   const form = FORMS[kind];
   const given = mistakes.object(value, "window", ["kind", ...form.keys]);
   if (given === undefined) return undefined;
-  if (merged && !form.merges) {
-    return mistakes.add(
-      "window.kind",
-      `${kind} windows need every event of a key in one partition: they cannot be merged from ` +
-        "partials. Group by event.key, and publish the topic under that key",
-    );
-  }
   const window = form.read(given, mistakes);
   const whole = window !== undefined && Object.values(window).every((part) => part !== undefined);
   return whole ? (window as WindowDefinition) : undefined;
@@ -183,7 +174,7 @@ export const readWindow = (
   mistakes: Mistakes,
 ): WindowDefinition | undefined => {
   const inner = new Mistakes();
-  const window = checkWindow({ kind, ...given }, inner, false);
+  const window = checkWindow({ kind, ...given }, inner);
   for (const { path, message } of inner.list) mistakes.add(path.slice("window.".length), message);
   return window;
 };

@@ -139,7 +139,8 @@ export type EmitDefinition =
 export type SubjectsDefinition =
   { readonly by: "key" } | { readonly by: "bucket"; readonly buckets: number };
 
-export interface ProjectionDefinition {
+/** What every kind of projection has. */
+export interface ProjectionBase {
   readonly name: string;
   readonly description: string;
   readonly topic: string;
@@ -148,13 +149,22 @@ export interface ProjectionDefinition {
   readonly where: Expression | undefined;
   /** What results are grouped by. When it is not the event's key, partials are merged. */
   readonly key: Expression;
+  readonly subjects: SubjectsDefinition;
+}
+
+/** Aggregates of the events of a window. */
+export interface WindowProjection extends ProjectionBase {
+  /** Left out: data without a kind is this. */
+  readonly kind?: "window";
   readonly window: WindowDefinition;
   readonly allowedLatenessMs: number;
   /** In order of declaration: the order of values in updates. */
   readonly aggregates: Readonly<Record<string, AggregateDefinition>>;
   readonly emit: EmitDefinition;
-  readonly subjects: SubjectsDefinition;
 }
+
+/** By `kind`. What a kind is to the language stands in `kinds.ts`, to the engine in `cores.ts`. */
+export type ProjectionDefinition = WindowProjection;
 
 export interface TopicDefinition {
   readonly name: string;

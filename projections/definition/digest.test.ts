@@ -1,10 +1,12 @@
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
 import { parseSchema } from "../schema/schema-set.ts";
+import { checkProjection } from "./check-projection.ts";
 import type { ProjectionDefinition, TopicDefinition } from "./definition.ts";
 import { canonicalJson, digestOf } from "./digest.ts";
 import { zoneRules } from "../zone/zone-rules.ts";
 import { planProjection, planTopic } from "./plan-projection.ts";
+import { Mistakes } from "./reading.ts";
 
 const PROTO = `
   syntax = "proto3";
@@ -128,9 +130,11 @@ it("covers the rules of a time zone, not only its name", () => {
   const rules = zoneRules("Europe/Berlin");
   const plan = planTopic(topic, parseSchema(PROTO));
   const window = { kind: "calendar", unit: "day", zone: "Europe/Berlin" } as const;
-  const known = { reads: [true, false], columns: [] };
-  const of = (zone: typeof rules) =>
-    Buffer.from(digestOf({ ...definition, window }, plan, known, zone)).toString("hex");
-  expect(of({ ...rules, digest: "other rules" })).not.toBe(of(rules));
+  const checked = checkProjection({ ...definition, window }, new Mistakes(), plan)!;
+  const { covered } = checked.kind;
+  expect(covered).toMatchObject({ zone: rules.digest });
+  const of = (zone: string) =>
+    digestOf({ ...checked, kind: { ...checked.kind, covered: { ...covered, zone } } }, plan);
+  expect(of("other rules")).not.toEqual(of(rules.digest));
   expect(digest({ window })).not.toBe(digest({ window: { ...window, zone: "Europe/Paris" } }));
 });

@@ -8,9 +8,9 @@
  *     aggregates is that of the values in results, so it counts.
  */
 import { createHash } from "node:crypto";
+import type { CheckedProjection } from "./check-projection.ts";
 import type { ProjectionDefinition } from "./definition.ts";
-import type { ProjectionPlan, TopicPlan } from "./plan.ts";
-import type { ZoneRules } from "../zone/zone-rules.ts";
+import type { TopicPlan } from "./plan.ts";
 
 /**
  * JSON with sorted keys and without spaces. Keys that are undefined are left out. A function is its
@@ -33,16 +33,15 @@ export const canonicalJson = (value: unknown): string => {
 export const writtenDigest = (definition: ProjectionDefinition): string =>
   createHash("sha256").update(canonicalJson(definition)).digest("hex").slice(0, 16);
 
-/** 8 bytes. `definition` is the resolved one. */
+/** 8 bytes. `projection` is the resolved one. */
 export const digestOf = (
-  definition: ProjectionDefinition,
+  projection: Omit<CheckedProjection, "merged">,
   topic: TopicPlan,
-  { reads, columns }: Pick<ProjectionPlan, "reads" | "columns">,
-  zone: ZoneRules | undefined,
 ): Uint8Array => {
   const { name, partitions, maxOutOfOrdernessMs, maxFutureSkewMs, dedupeHorizonMs } =
     topic.definition;
-  const { where, key, window, allowedLatenessMs, aggregates, emit } = definition;
+  const { definition, kind, reads, columns } = projection;
+  const { where, key } = definition;
   const covered = {
     topic: { name, partitions, maxOutOfOrdernessMs, maxFutureSkewMs, dedupeHorizonMs },
     types: topic.types
@@ -61,11 +60,7 @@ export const digestOf = (
     })),
     where,
     key,
-    window,
-    allowedLatenessMs,
-    aggregates: Object.entries(aggregates).map(([as, aggregate]) => ({ as, ...aggregate })),
-    emit,
-    zone: zone?.digest,
+    ...kind.covered,
   };
   const hash = createHash("sha256").update(canonicalJson(covered)).digest();
   return new Uint8Array(hash.subarray(0, 8));

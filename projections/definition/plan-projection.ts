@@ -9,7 +9,6 @@ import type { ProjectionDefinition, TopicDefinition } from "./definition.ts";
 import { suggestion } from "./did-you-mean.ts";
 import { digestOf } from "./digest.ts";
 import type { EventTypeSchema, ProjectionPlan, TopicPlan } from "./plan.ts";
-import { zoneRules } from "../zone/zone-rules.ts";
 import { at, Mistakes } from "./reading.ts";
 
 /** Where event types are looked up: `loadSchemas` gives one, tests may write one down. */
@@ -57,22 +56,19 @@ export const planProjection = (
   if (resolved === undefined || written === undefined || mistakes.list.length > 0) {
     throw new DefinitionError(subjectOf("projection", definition), mistakes.list);
   }
-  const { where, key, window, aggregates } = resolved.definition;
-  const zone = window.kind === "calendar" ? zoneRules(window.zone) : undefined;
+  const { definition: resolvedDefinition, kind, reads, columns, merged } = resolved;
+  const { where, key } = resolvedDefinition;
   return {
+    // The kind's own part fits the kind's definition: `kinds.ts` says so of each.
+    ...kind.plan,
     definition: written,
     topic,
-    reads: resolved.reads,
-    columns: resolved.columns,
+    reads,
+    columns,
     where,
     key,
-    aggregates: Object.entries(aggregates).map(([name, aggregate]) => ({
-      name,
-      definition: aggregate,
-      inputType: resolved.inputTypes[name],
-    })),
-    zone,
-    merged: !("event" in key && key.event === "key"),
-    digest: digestOf(resolved.definition, topic, resolved, zone),
+    outputs: kind.outputs,
+    merged,
+    digest: digestOf(resolved, topic),
   };
 };

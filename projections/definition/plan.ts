@@ -2,7 +2,7 @@
  * A definition after validation: names resolved to field numbers, expressions typed, all that the
  * engine needs and nothing it must look up. Made by `plan-projection.ts`, run by `actors/`.
  */
-import type { AggregateDefinition, ProjectionDefinition, TopicDefinition } from "./definition.ts";
+import type { AggregateDefinition, TopicDefinition, WindowProjection } from "./definition.ts";
 import type { ZoneRules } from "../zone/zone-rules.ts";
 import type { Expression, ExpressionType } from "./expression.ts";
 
@@ -64,19 +64,24 @@ export interface AggregatePlan {
   readonly inputType: ExpressionType | undefined;
 }
 
-export interface ProjectionPlan {
-  readonly definition: ProjectionDefinition;
+/** A value of every result; `any` may hold lists and records. */
+export interface OutputColumn {
+  readonly name: string;
+  readonly type: ExpressionType | "any";
+}
+
+/** What the plans of all kinds have. */
+export interface PlanBase {
   readonly topic: TopicPlan;
   /** By type index: whether the projection reads that type. */
   readonly reads: readonly boolean[];
   /** Every payload field that its expressions mention, each once. */
   readonly columns: readonly FieldColumn[];
-  /** As defined, but with names of enum values replaced by their numbers; so are the next two. */
+  /** As defined, but with names of enum values replaced by their numbers; so is `key`. */
   readonly where: Expression | undefined;
   readonly key: Expression;
-  readonly aggregates: readonly AggregatePlan[];
-  /** Of a calendar window. */
-  readonly zone: ZoneRules | undefined;
+  /** The values of results, in their order. */
+  readonly outputs: readonly OutputColumn[];
   /** Grouped by something other than the event's key: partial tasks and a merging task. */
   readonly merged: boolean;
   /**
@@ -85,3 +90,16 @@ export interface ProjectionPlan {
    */
   readonly digest: Uint8Array;
 }
+
+export interface WindowPlan extends PlanBase {
+  readonly kind: "window";
+  readonly definition: WindowProjection;
+  /** Resolved, like `where`. */
+  readonly aggregates: readonly AggregatePlan[];
+  /** Of a calendar window. */
+  readonly zone: ZoneRules | undefined;
+}
+
+export type ProjectionPlan = WindowPlan;
+
+export type ProjectionKind = ProjectionPlan["kind"];

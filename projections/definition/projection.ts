@@ -11,6 +11,7 @@ import type {
   SubjectsDefinition,
   TopicDefinition,
   WindowDefinition,
+  WindowProjection,
 } from "./definition.ts";
 import type { Duration } from "./duration.ts";
 import {
@@ -44,7 +45,7 @@ export interface ProjectionOptions<Type extends string, Name extends string> {
 }
 
 /** A definition that knows the names of its aggregates. */
-export interface Projection<Name extends string = string> extends ProjectionDefinition {
+export interface Projection<Name extends string = string> extends WindowProjection {
   readonly aggregates: Readonly<Record<Name, AggregateDefinition>>;
 }
 

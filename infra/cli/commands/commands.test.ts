@@ -40,6 +40,7 @@ const result = (key: string, hour: number, departures: string): Result => ({
   window: { start: hour * HOUR_MS, end: (hour + 1) * HOUR_MS },
   kind: Kind.KIND_FINAL,
   revision: 1,
+  ordinal: 0,
   watermark: 0,
   position: undefined,
   values: [

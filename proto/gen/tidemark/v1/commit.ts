@@ -61,7 +61,7 @@ export interface Commit {
   definitionDigest: Buffer;
   /** Merging task: the oldest RESULTS sequence whose partials it still needs. */
   retainFrom: number;
-  /** Names of the aggregates, in the order of Update.values. */
+  /** Names of the output columns, in the order of Update.values. */
   columns: string[];
   updates: Update[];
   partials: Partial[];
@@ -93,6 +93,7 @@ export interface Update {
   sequence: number;
   index: number;
   values: Value[];
+  ordinal: number;
 }
 
 /**
@@ -488,6 +489,7 @@ function createBaseUpdate(): Update {
     sequence: 0,
     index: 0,
     values: [],
+    ordinal: 0,
   };
 }
 
@@ -522,6 +524,9 @@ export const Update: MessageFns<Update> = {
     }
     for (const v of message.values) {
       Value.encode(v!, writer.uint32(82).fork()).join();
+    }
+    if (message.ordinal !== 0) {
+      writer.uint32(88).uint32(message.ordinal);
     }
     return writer;
   },
@@ -617,6 +622,14 @@ export const Update: MessageFns<Update> = {
             }
 
             message.values.push(Value.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.ordinal = reader.uint32();
             continue;
           }
         }

@@ -32,7 +32,10 @@ export interface Window {
   end: number;
 }
 
-/** The value of one aggregate. Nothing set means null: no event had the field. */
+/**
+ * One value of a result. Nothing set means null: for an aggregate, that no event
+ * had the field.
+ */
 export interface Value {
   kind:
     | { $case: "intValue"; value: string }
@@ -41,6 +44,7 @@ export interface Value {
     | { $case: "bytesValue"; value: Buffer }
     | { $case: "listValue"; value: ListValue }
     | { $case: "recordValue"; value: RecordValue }
+    | { $case: "boolValue"; value: boolean }
     | undefined;
 }
 
@@ -58,20 +62,28 @@ export interface NamedValue {
   value: Value | undefined;
 }
 
-/** The whole value of a window so far; it replaces the previous revision. */
+/**
+ * The whole value of a window so far; it replaces the previous revision of the
+ * same key, window and ordinal.
+ */
 export interface Result {
   projection: string;
   version: number;
   key: string;
   window: Window | undefined;
   kind: Kind;
-  /** 1, 2, 3 ... per key and window. */
+  /** 1, 2, 3 ... per key, window and ordinal. */
   revision: number;
   /** The watermark that this result stands for: milliseconds since the epoch. */
   watermark: number;
   /** The last event of the log that this result includes or had to consider. */
   position: Position | undefined;
   values: NamedValue[];
+  /**
+   * Tells apart emitted results of one key and window: 0, 1, 2 ... in the order
+   * of their emission. 0 for the results of windows.
+   */
+  ordinal: number;
 }
 
 function createBaseWindow(): Window {
@@ -156,6 +168,9 @@ export const Value: MessageFns<Value> = {
       case "recordValue":
         RecordValue.encode(message.kind.value, writer.uint32(50).fork()).join();
         break;
+      case "boolValue":
+        writer.uint32(56).bool(message.kind.value);
+        break;
     }
     return writer;
   },
@@ -219,6 +234,14 @@ export const Value: MessageFns<Value> = {
             }
 
             message.kind = { $case: "recordValue", value: RecordValue.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.kind = { $case: "boolValue", value: reader.bool() };
             continue;
           }
         }
@@ -394,6 +417,7 @@ function createBaseResult(): Result {
     watermark: 0,
     position: undefined,
     values: [],
+    ordinal: 0,
   };
 }
 
@@ -425,6 +449,9 @@ export const Result: MessageFns<Result> = {
     }
     for (const v of message.values) {
       NamedValue.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.ordinal !== 0) {
+      writer.uint32(80).uint32(message.ordinal);
     }
     return writer;
   },
@@ -512,6 +539,14 @@ export const Result: MessageFns<Result> = {
             }
 
             message.values.push(NamedValue.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.ordinal = reader.uint32();
             continue;
           }
         }

@@ -1,0 +1,66 @@
+/**
+ * One turn of an operator: what it asks for is written down, and done when the turn is over.
+ *
+ * R1. Nothing of a turn that throws is done.
+ */
+import { TIMERS_OF_KEY_MAX, TurnRefused } from "./limits.ts";
+import type { Turn } from "./keyed-operator.ts";
+import type { OutputValue } from "./output-value.ts";
+import type { ResultRows } from "./result-row.ts";
+
+const decoder = new TextDecoder();
+const NO_BYTES: Uint8Array = new Uint8Array(0);
+
+export class TurnRecorder implements Turn {
+  time = 0;
+  encoded: Uint8Array = NO_BYTES;
+  /** Timers to set or, with an undefined due time, to cancel; in this order. */
+  readonly timers: { readonly name: string; readonly due: number | undefined }[] = [];
+  readonly #rows: ResultRows;
+  #keyBytes: Uint8Array = NO_BYTES;
+  #key: string | undefined;
+
+  constructor(rows: ResultRows) {
+    this.#rows = rows;
+  }
+
+  begin(keyBytes: Uint8Array, time: number, encoded: Uint8Array = NO_BYTES): void {
+    this.time = time;
+    this.encoded = encoded;
+    this.#keyBytes = keyBytes;
+    this.#key = undefined;
+    this.timers.length = 0;
+    this.#rows.clear();
+  }
+
+  get key(): string {
+    return (this.#key ??= decoder.decode(this.#keyBytes));
+  }
+
+  setTimer(timer: string, due: number): void {
+    if (Number.isNaN(due)) throw new TurnRefused(`timer ${JSON.stringify(timer)} is due at NaN`);
+    this.timers.push({ name: timer, due: Math.max(due, this.time) });
+  }
+
+  cancelTimer(timer: string): void {
+    this.timers.push({ name: timer, due: undefined });
+  }
+
+  emit(start: number, end: number, values: readonly OutputValue[]): void {
+    this.#rows.add(start, end, values);
+  }
+
+  /** Throws TurnRefused when the key would have too many timers. */
+  checkTimers(set: ReadonlyMap<string, unknown> | undefined): void {
+    if ((set?.size ?? 0) + this.timers.length <= TIMERS_OF_KEY_MAX) return;
+    const names = new Set(set?.keys());
+    for (const { name, due } of this.timers) {
+      if (due === undefined) names.delete(name);
+      else names.add(name);
+    }
+    if (names.size <= TIMERS_OF_KEY_MAX) return;
+    throw new TurnRefused(
+      `the key would have ${names.size} timers; ${TIMERS_OF_KEY_MAX} are the limit`,
+    );
+  }
+}

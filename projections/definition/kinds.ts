@@ -1,0 +1,15 @@
+/** The kinds of projections, each with its checker: the one place to add a kind to the language. */
+import { windowKind } from "./check-window-projection.ts";
+import type { KindChecker } from "./checked-kind.ts";
+import type { ProjectionKind, ProjectionPlan } from "./plan.ts";
+
+type Checkers = {
+  readonly [Kind in ProjectionKind]: KindChecker<Extract<ProjectionPlan, { readonly kind: Kind }>>;
+};
+
+export const KINDS: Checkers = {
+  window: windowKind,
+};
+
+/** Of data without one. */
+export const DEFAULT_KIND: ProjectionKind = "window";
