@@ -60,7 +60,7 @@ export class DraftPublisher implements Publisher {
   }
 
   #publish(slot: number, kind: Kind, watermark: number): void {
-    const { revisions, flags, keyIds, keys, starts, ends } = this.#store;
+    const { revisions, flags, keyIds, keys, starts, ends, since, everyEvents } = this.#store;
     const publication = this.#publication;
     publication.key = keys.bytesOf(keyIds[slot]!);
     publication.windowStart = starts[slot]!;
@@ -71,6 +71,7 @@ export class DraftPublisher implements Publisher {
     publication.sequence = this.#progress.sequence;
     publication.index = this.#progress.index;
     flags[slot]! &= ~UNPUBLISHED;
+    if (everyEvents > 0) since[slot] = 0;
     if (kind !== Kind.KIND_EARLY) flags[slot]! |= FINALIZED;
     if (this.#merged) this.#draft.partial(publication, slot, this.#store.accumulators);
     else this.#draft.update(publication, slot);

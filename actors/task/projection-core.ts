@@ -7,11 +7,14 @@
  * Q3. An event for a window that is closed and not expired is counted and published at once as a
  *     correction; one whose windows have all expired is a dead letter.
  * Q4. The books balance after every batch.
- * Q5. A partial task (plan.merged) publishes partials instead of updates. Its `final` is what it held
+ * Q5. Early updates by event time and by events come between two events, too, so they do not depend on
+ *     batches either; those by ingest time come after a batch, which the log holds with its time.
+ * Q6. A partial task (plan.merged) publishes partials instead of updates. Its `final` is what it held
  *     when its own watermark passed the end, its corrections are what came later. Before its
  *     partition goes idle it publishes what its open windows hold: it will hold nothing back.
  */
 import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
+import type { EarlyTriggers } from "../../projections/definition/definition.ts";
 import type { WindowPlan } from "../../projections/definition/plan.ts";
 import { compileInput } from "../expression/aggregate-input.ts";
 import type { Evaluator } from "../expression/evaluator.ts";
@@ -19,7 +22,7 @@ import type { Vector } from "../expression/vector.ts";
 import { ACCEPTED } from "../intake/event-batch.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
-import { expiresAt } from "../window/assigner.ts";
+import { expiresAt, floorTo } from "../window/assigner.ts";
 import { makeOperator } from "../window/operators.ts";
 import { SlotStore } from "../window/slot-store.ts";
 import { COUNTED, LATE, POISON } from "../window/window-operator.ts";
@@ -32,7 +35,9 @@ import { keyBytes } from "./key-bytes.ts";
 import type { Draft, Progress, TaskCore } from "./task-core.ts";
 import { readSnapshotHead, TaskProgress, writeSnapshotHead } from "./task-progress.ts";
 
-const SNAPSHOT_LAYOUT = 0x746d_7003;
+const SNAPSHOT_LAYOUT = 0x746d_7004;
+/** Less than every watermark but the one before the first event. */
+const EVENT_TIME_BEGINS = -Number.MAX_VALUE;
 
 export class ProjectionCore implements TaskCore<EventBatch> {
   readonly #plan: WindowPlan;
@@ -44,18 +49,24 @@ export class ProjectionCore implements TaskCore<EventBatch> {
   readonly #publisher: DraftPublisher;
   readonly #windows: WindowOperator;
   readonly #progress = new TaskProgress();
+  readonly #early: EarlyTriggers;
+  /** The watermark at which event time has next passed a period of `everyEventTimeMs`. */
+  #earlyFrom = Number.POSITIVE_INFINITY;
 
   constructor(plan: WindowPlan, version: number, partition: number) {
     this.#plan = plan;
     this.#inputs = plan.aggregates.map((aggregate) => compileInput(aggregate, plan));
     this.#vectors = this.#inputs.map(() => undefined);
-    this.#store = new SlotStore(plan.aggregates);
+    const { emit } = plan.definition;
+    this.#early = emit.mode === "early" ? emit : {};
+    this.#store = new SlotStore(plan.aggregates, this.#early.everyEvents);
     const columns = plan.outputs.map(({ name }) => name);
     this.#draft = new DraftWriter(columns, this.#store.accumulators);
     this.#gate = new EventGate({ plan, version, partition }, this.#draft);
     const task = { merged: plan.merged, partition };
     this.#publisher = new DraftPublisher(this.#draft, this.#store, this.#progress, task);
     this.#windows = makeOperator(plan, this.#store, this.#publisher);
+    this.#findEarly();
   }
 
   get pendingBytes(): number {
@@ -91,7 +102,7 @@ export class ProjectionCore implements TaskCore<EventBatch> {
     this.#events(batch);
     this.#windows.settle();
     progress.at(batch.sequence, Math.max(0, batch.count - 1));
-    if (batch.watermarkAfter >= this.#windows.nextDue) this.#windows.passTime(batch.watermarkAfter);
+    this.#passTime(batch.watermarkAfter);
     progress.watermark = batch.watermarkAfter;
     if (this.#publishesEarly(batch)) this.#windows.publishEarly(progress.watermark);
     progress.pass(batch);
@@ -102,7 +113,7 @@ export class ProjectionCore implements TaskCore<EventBatch> {
     const gate = this.#gate;
     const { key } = gate;
     const windows = this.#windows;
-    const { keys } = this.#store;
+    const { keys, ripe } = this.#store;
     let counted = 0;
     let filtered = 0;
     for (let row = 0; row < count; row++) {
@@ -111,10 +122,10 @@ export class ProjectionCore implements TaskCore<EventBatch> {
         continue;
       }
       const watermark = watermarks[row]!;
-      if (watermark >= windows.nextDue) {
+      if (watermark >= windows.nextDue || watermark >= this.#earlyFrom) {
         windows.settle();
         if (row > 0) this.#progress.at(batch.sequence, row - 1);
-        windows.passTime(watermark);
+        this.#passTime(watermark);
       }
       if (!gate.selects(row)) {
         filtered++;
@@ -125,6 +136,7 @@ export class ProjectionCore implements TaskCore<EventBatch> {
       const outcome = windows.add(row, eventTimes[row]!, keyId, watermark);
       if (outcome === COUNTED) {
         counted++;
+        if (ripe.length > 0) this.#publishRipe(batch, row, watermark);
         continue;
       }
       keys.discard(keyId);
@@ -137,7 +149,35 @@ export class ProjectionCore implements TaskCore<EventBatch> {
     gate.books.filtered += filtered;
   }
 
-  /** After a batch, at points that the log decides: see EmitDefinition, and Q5. */
+  #passTime(watermark: number): void {
+    if (watermark >= this.#windows.nextDue) this.#windows.passTime(watermark);
+    if (watermark < this.#earlyFrom) return;
+    // Event time begins with the first event, which passes no period.
+    if (this.#earlyFrom > EVENT_TIME_BEGINS) this.#windows.publishEarly(watermark);
+    this.#progress.watermark = watermark;
+    this.#findEarly();
+  }
+
+  #findEarly(): void {
+    const { everyEventTimeMs } = this.#early;
+    if (everyEventTimeMs === undefined) return;
+    const { watermark } = this.#progress;
+    this.#earlyFrom = Number.isFinite(watermark)
+      ? floorTo(watermark, everyEventTimeMs, 0) + everyEventTimeMs
+      : EVENT_TIME_BEGINS;
+  }
+
+  /** Windows that have had their number of events. */
+  #publishRipe(batch: EventBatch, row: number, watermark: number): void {
+    this.#windows.settle();
+    this.#progress.at(batch.sequence, row);
+    // Before the first event there is no watermark; after it there is.
+    const { maxOutOfOrdernessMs } = this.#plan.topic.definition;
+    const first = batch.eventTimes[row]! - maxOutOfOrdernessMs - 1;
+    this.#windows.publishEarly(Number.isFinite(watermark) ? watermark : first, true);
+  }
+
+  /** After a batch, at points that the log decides: see EmitDefinition, and Q6. */
   #publishesEarly(batch: EventBatch): boolean {
     if (batch.idle && !this.#progress.idle && this.#plan.merged) return true;
     return this.#progress.publishesEarly(this.#plan.definition.emit, batch);
@@ -178,5 +218,6 @@ export class ProjectionCore implements TaskCore<EventBatch> {
     this.#progress.read(from);
     this.#gate.books = readBooks(from);
     this.#windows.read(from);
+    this.#findEarly();
   }
 }

@@ -35,8 +35,9 @@ export class TaskProgress {
   /** Whether changes are published after the batch at hand, before `pass`: see EmitDefinition. */
   publishesEarly(emit: EmitDefinition, batch: EventBatch): boolean {
     if (emit.mode === "each") return true;
-    if (emit.mode === "final") return false;
-    const periods = (clock: number) => Math.floor(clock / emit.everyMs);
+    if (emit.mode === "final" || emit.everyMs === undefined) return false;
+    const { everyMs } = emit;
+    const periods = (clock: number) => Math.floor(clock / everyMs);
     return periods(batch.ingestClock) > periods(this.ingestClock);
   }
 

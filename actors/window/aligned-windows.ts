@@ -166,8 +166,8 @@ export class AlignedWindows implements WindowOperator {
     this.nextDue = next;
   }
 
-  publishEarly(watermark: number): void {
-    this.#unpublished.drain((slot) => {
+  publishEarly(watermark: number, onlyRipe = false): void {
+    this.#unpublished.drain(onlyRipe, (slot) => {
       this.#publisher.early(slot, watermark);
       this.#store.digest.mark(slot);
     });

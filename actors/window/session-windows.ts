@@ -130,6 +130,7 @@ export class SessionWindows implements WindowOperator {
       const { revisions, flags } = store;
       revisions[slot] = Math.max(revisions[slot]!, revisions[from]!);
       flags[slot]! |= flags[from]! & FINALIZED;
+      if (store.everyEvents > 0) store.since[slot]! += store.since[from]!;
       if (revisions[from]! > 0) this.#publisher.retraction(from, watermark, row);
       this.#due.remove(from);
       store.free(from);
@@ -170,8 +171,8 @@ export class SessionWindows implements WindowOperator {
     this.#store.free(slot);
   }
 
-  publishEarly(watermark: number): void {
-    this.#unpublished.drain((slot) => {
+  publishEarly(watermark: number, onlyRipe = false): void {
+    this.#unpublished.drain(onlyRipe, (slot) => {
       this.#publisher.early(slot, watermark);
       this.#store.digest.mark(slot);
     });

@@ -173,8 +173,8 @@ export class SlidingWindows implements WindowOperator {
     this.#store.free(events);
   }
 
-  publishEarly(watermark: number): void {
-    this.#unpublished.drain((window) => {
+  publishEarly(watermark: number, onlyRipe = false): void {
+    this.#unpublished.drain(onlyRipe, (window) => {
       this.#assemble(window);
       this.#publisher.early(window, watermark);
       this.#store.digest.mark(window);

@@ -33,12 +33,19 @@ export class SlotStore {
   ends = new Float64Array(0);
   revisions = new Uint32Array(0);
   flags = new Uint8Array(0);
+  /** A window is published early at this many events since it last was; 0 for never. */
+  readonly everyEvents: number;
+  /** Events since the slot was last published; kept only if something goes by them. */
+  since = new Uint32Array(0);
+  /** Slots to be published because of the event at hand. */
+  ripe: number[] = [];
   #capacity = 0;
   #free: number[] = [];
   #end = 0;
   readonly #scratch = new ByteWriter(256);
 
-  constructor(aggregates: readonly AggregatePlan[]) {
+  constructor(aggregates: readonly AggregatePlan[], everyEvents = 0) {
+    this.everyEvents = everyEvents;
     this.accumulators = aggregates.map(makeAccumulator);
     this.#releasing = this.accumulators.filter((each) => each.release !== undefined);
     this.#grow(CAPACITY_MIN);
@@ -59,6 +66,7 @@ export class SlotStore {
     this.ends[slot] = end;
     this.revisions[slot] = 0;
     this.flags[slot] = 0;
+    if (this.everyEvents > 0) this.since[slot] = 0;
     for (const accumulator of this.accumulators) accumulator.clear(slot);
     return slot;
   }
@@ -104,6 +112,7 @@ export class SlotStore {
     const slot = this.allocate(this.keys.intern(key, 0, key.length), start, end);
     this.revisions[slot] = from.uint32();
     this.flags[slot] = from.byte();
+    if (this.everyEvents > 0) this.since[slot] = from.varint();
     for (const accumulator of this.accumulators) accumulator.merge(slot, from);
     this.digest.mark(slot);
     return slot;
@@ -112,6 +121,7 @@ export class SlotStore {
   #writeState(slot: number, out: ByteWriter): void {
     out.uint32(this.revisions[slot]!);
     out.byte(this.flags[slot]!);
+    if (this.everyEvents > 0) out.varint(this.since[slot]!);
     for (const accumulator of this.accumulators) accumulator.write(slot, out);
   }
 
@@ -134,5 +144,9 @@ export class SlotStore {
     const flags = new Uint8Array(capacity);
     flags.set(this.flags);
     this.flags = flags;
+    if (this.everyEvents === 0) return;
+    const since = new Uint32Array(capacity);
+    since.set(this.since);
+    this.since = since;
   }
 }

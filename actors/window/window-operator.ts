@@ -51,8 +51,11 @@ export interface WindowOperator {
   /** Accumulates what was added; before anything is published, and at the end of a batch. */
   settle(): void;
   passTime(watermark: number): void;
-  /** Publishes, as early, what has changed in open windows since it was last published. */
-  publishEarly(watermark: number): void;
+  /**
+   * Publishes, as early, what has changed in open windows since it was last published; or of that only
+   * what is ripe: see SlotStore.
+   */
+  publishEarly(watermark: number, onlyRipe?: boolean): void;
   write(out: ByteWriter): void;
   /** Into an empty operator. */
   read(from: ByteReader): void;
@@ -93,12 +96,15 @@ export class Run {
   }
 }
 
-/** Slots of open windows that have changed since they were last published, in order of change. */
+/**
+ * Slots of open windows that have changed since they were last published, in order of change; and which of
+ * them have had as many events as an early update takes.
+ */
 export class UnpublishedSlots {
   /** False when nothing is ever published early: then nothing is remembered. */
   readonly #wanted: boolean;
   readonly #store: SlotStore;
-  #slots: number[] = [];
+  readonly #slots = new Set<number>();
 
   constructor(store: SlotStore, wanted: boolean) {
     this.#store = store;
@@ -107,28 +113,39 @@ export class UnpublishedSlots {
 
   touch(slot: number): void {
     if (!this.#wanted) return;
-    const { flags } = this.#store;
+    const store = this.#store;
+    if (store.everyEvents > 0 && ++store.since[slot]! >= store.everyEvents) store.ripe.push(slot);
+    const { flags } = store;
     if ((flags[slot]! & UNPUBLISHED) !== 0) return;
     flags[slot]! |= UNPUBLISHED;
-    this.#slots.push(slot);
+    this.#slots.add(slot);
   }
 
   /** Forgets slots that were published or freed meanwhile. Must follow every such step. */
   sweep(): void {
-    if (this.#slots.length === 0) return;
     const { flags } = this.#store;
-    this.#slots = this.#slots.filter((slot) => (flags[slot]! & UNPUBLISHED) !== 0);
+    for (const slot of this.#slots) {
+      if ((flags[slot]! & UNPUBLISHED) === 0) this.#slots.delete(slot);
+    }
   }
 
-  drain(publish: (slot: number) => void): void {
-    for (const slot of this.#slots) publish(slot);
-    this.#slots = [];
+  drain(onlyRipe: boolean, publish: (slot: number) => void): void {
+    if (onlyRipe) {
+      for (const slot of this.#store.ripe) {
+        publish(slot);
+        this.#slots.delete(slot);
+      }
+    } else {
+      for (const slot of this.#slots) publish(slot);
+      this.#slots.clear();
+    }
+    this.#store.ripe.length = 0;
   }
 
   /** As ranks in `order`, which lists all live slots in an order that a restore repeats. */
   write(out: ByteWriter, order: () => Iterable<number>): void {
-    out.uint32(this.#slots.length);
-    if (this.#slots.length === 0) return;
+    out.uint32(this.#slots.size);
+    if (this.#slots.size === 0) return;
     const ranks = new Map<number, number>();
     for (const slot of order()) ranks.set(slot, ranks.size);
     for (const slot of this.#slots) out.uint32(ranks.get(slot)!);
@@ -138,6 +155,6 @@ export class UnpublishedSlots {
     const count = from.uint32();
     if (count === 0) return;
     const slots = [...order()];
-    for (let i = 0; i < count; i++) this.#slots.push(slots[from.uint32()]!);
+    for (let i = 0; i < count; i++) this.#slots.add(slots[from.uint32()]!);
   }
 }

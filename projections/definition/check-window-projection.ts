@@ -1,7 +1,7 @@
 /** Checks what windowed projections have beside what all projections have. */
 import { outputType } from "./aggregate-output.ts";
 import { checkAggregate, type CheckedAggregate } from "./check-aggregate.ts";
-import { checkEmit } from "./check-emit.ts";
+import { checkEmit, WINDOW_TRIGGERS } from "./check-emit.ts";
 import type { Scope } from "./check-expression.ts";
 import { checkWindow } from "./check-window.ts";
 import type { KindChecker } from "./checked-kind.ts";
@@ -37,9 +37,13 @@ export const windowKind: KindChecker<WindowPlan> = {
     const lateness = given["allowedLatenessMs"] ?? 0;
     const allowedLatenessMs = mistakes.duration(lateness, "allowedLatenessMs", NOT_NEGATIVE);
     const aggregates = checkAggregates(given["aggregates"], mistakes, scope);
-    const emit = checkEmit(given["emit"] ?? { mode: "final" }, mistakes);
+    const emit = checkEmit(given["emit"] ?? { mode: "final" }, mistakes, WINDOW_TRIGGERS);
     if (window?.kind === "global" && emit?.mode === "final") {
-      mistakes.add("emit", "a global window never closes; emit early({ every: ... }) or each()");
+      mistakes.add(
+        "emit",
+        "a global window never closes, so nothing would ever be published: say when, with " +
+          "early({ everyEvents: 100 }), early({ every: ... }), early({ everyEventTime: ... }) or each()",
+      );
     }
     const zone =
       scope !== undefined && window?.kind === "calendar" ? zoneRules(window.zone) : undefined;

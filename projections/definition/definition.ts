@@ -126,13 +126,23 @@ export type AggregateDefinition =
     }
   | { readonly fn: "collect"; readonly of: Expression; readonly limit: number };
 
+/** What publishes open windows that have changed: any of these that is given, and one is. */
+export interface EarlyTriggers {
+  /** Each time that much ingest time has passed; looked at after each record batch. */
+  readonly everyMs?: number;
+  /** Each time the partition's event time has passed a multiple of this; between two events. */
+  readonly everyEventTimeMs?: number;
+  /** A window alone, at the event with which so many have come since it was last published. */
+  readonly everyEvents?: number;
+}
+
 /**
- * Which updates of an open window are published besides the final one. `early` by ingest time
- * and `each` by record batch: both are functions of the log, so a replay repeats them.
+ * Which updates of an open window are published besides the final one: `early` as its triggers say,
+ * `each` by record batch. All are functions of the log, so a replay repeats them.
  */
 export type EmitDefinition =
   | { readonly mode: "final" }
-  | { readonly mode: "early"; readonly everyMs: number }
+  | ({ readonly mode: "early" } & EarlyTriggers)
   | { readonly mode: "each" };
 
 /** `key`: one subject a key. `bucket`: keys share `buckets` subjects by hash; for many keys. */

@@ -240,3 +240,35 @@ it("takes calendar windows, of whose options each unit has its own", () => {
   ]);
   expect(mistakes("hour", {})).toEqual([expect.stringContaining("zone: is missing")]);
 });
+
+it("publishes early by one trigger or several, and not by none", () => {
+  expect(early({ everyEvents: 100, everyEventTime: "1 minute" })).toEqual({
+    mode: "early",
+    everyEventTimeMs: 60_000,
+    everyEvents: 100,
+  });
+  const mistakes = (options: unknown) => mistakesOf(() => early(options as never));
+  expect(mistakes({})).toEqual([
+    ": says nothing of when: give every, everyEventTime, everyEvents, or several",
+  ]);
+  expect(mistakes({ everyEvents: 0, evry: 1 })).toEqual([
+    'evry: unknown key. Did you mean "every"? The keys here are "every", "everyEventTime", "everyEvents"',
+    "everyEvents: must be a whole number, 1 to 1000000000, not 0",
+  ]);
+  const running = (emit: unknown) =>
+    mistakesOf(() =>
+      projection("running", {
+        source: sales,
+        window: { kind: "global" },
+        aggregates: { n: count() },
+        emit: emit as never,
+      }),
+    );
+  expect(running(undefined)).toEqual([
+    "emit: a global window never closes, so nothing would ever be published: say when, with early({ everyEvents: 100 }), early({ every: ... }), early({ everyEventTime: ... }) or each()",
+  ]);
+  expect(running({ mode: "early" })).toEqual([
+    "emit: says nothing of when: give everyMs, everyEventTimeMs, everyEvents, or several",
+  ]);
+  expect(running(early({ everyEvents: 5 }))).toEqual([]);
+});
