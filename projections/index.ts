@@ -18,6 +18,7 @@ export {
 export type {
   AggregateDefinition,
   EmitDefinition,
+  PatternProjection,
   ProjectionDefinition,
   SubjectsDefinition,
   TopicDefinition,
@@ -50,6 +51,25 @@ export type {
   Side,
   StringExpression,
 } from "./definition/field-expression.ts";
+export { pattern } from "./definition/pattern.ts";
+export type { PatternOf, PatternOptions } from "./definition/pattern.ts";
+export {
+  begin,
+  match,
+  noSkip,
+  skipPastLastEvent,
+  skipToFirst,
+  skipToLast,
+  skipToNext,
+  step,
+} from "./definition/pattern-builder.ts";
+export type { Pattern, PatternValue, StepExpression } from "./definition/pattern-builder.ts";
+export type {
+  Contiguity,
+  PatternElement,
+  PatternExpression,
+  SkipDefinition,
+} from "./definition/pattern-definition.ts";
 export { projection } from "./definition/projection.ts";
 export type { Projection, ProjectionOptions } from "./definition/projection.ts";
 export { topic } from "./definition/topic.ts";

@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing";
 import { describe, expect, test } from "vitest";
 import { EventLog } from "../ports/event-log.ts";
 import { SnapshotStore } from "../ports/snapshot-store.ts";
-import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import type { WindowPlan } from "../../projections/definition/plan.ts";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import { commitSubject } from "../../proto/subjects.ts";
 import { encodeBatch, salesPlan, topicPlan } from "../testkit/plans.ts";
@@ -42,7 +42,7 @@ const fill = (log: Broker, from: number, to: number): void => {
   log.events("sales", 0).append(messages, -1);
 };
 
-const stateOf = (owner: PartitionOwner, plan: ProjectionPlan = PLAN): TaskState | undefined =>
+const stateOf = (owner: PartitionOwner, plan: WindowPlan = PLAN): TaskState | undefined =>
   owner.tasks.find((task) => task.id.projection === plan.definition.name)?.life.state;
 
 const reasonOf = (owner: PartitionOwner): string | undefined => owner.tasks[0]?.life.reason;
@@ -58,7 +58,7 @@ const starts = (log: Broker, plan = PLAN): readonly number[] =>
 const tens = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i * 10);
 
 /** Runs an owner until it has committed `to`, and lets it drain, which saves a snapshot. */
-const runUntil = (to: number, plans: readonly ProjectionPlan[] = [PLAN]) =>
+const runUntil = (to: number, plans: readonly WindowPlan[] = [PLAN]) =>
   Effect.gen(function* () {
     const log = yield* broker;
     const owner = yield* ownerOf(plans[0]!);
@@ -113,7 +113,7 @@ test("a projection that is added, removed or redefined costs its neighbours noth
     Effect.gen(function* () {
       const third = salesPlan({ name: "third" }, TOPIC);
       const changed = { ...third, digest: Uint8Array.of(9, 9, 9, 9, 9, 9, 9, 9) };
-      const lives: readonly (readonly ProjectionPlan[])[] = [
+      const lives: readonly (readonly WindowPlan[])[] = [
         [PLAN, OTHER],
         [PLAN, OTHER, third],
         [PLAN, third],

@@ -1,6 +1,9 @@
 /** Which core runs which kind of projection: the one place to add a kind to the engine. */
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
+import { OrderedCore } from "../ordered/ordered-core.ts";
+import { PatternOperator } from "../pattern/pattern-operator.ts";
+import { MergeCore } from "./merge-core.ts";
 import { ProjectionCore } from "./projection-core.ts";
 import type { TaskCore } from "./task-core.ts";
 
@@ -13,5 +16,13 @@ export const makeCore = (
   switch (plan.kind) {
     case "window":
       return new ProjectionCore(plan, version, partition);
+    case "pattern":
+      return new OrderedCore(plan, version, partition, new PatternOperator(plan));
   }
+};
+
+/** The task that puts the parts of all partitions together. */
+export const makeMergeCore = (plan: ProjectionPlan, version: number): MergeCore => {
+  if (plan.kind === "window") return new MergeCore(plan, version);
+  throw new Error(`invariant: planning lets no ${plan.kind} be merged (key-locality.ts)`);
 };

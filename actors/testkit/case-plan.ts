@@ -8,7 +8,7 @@
 import type { ProjectionDefinition } from "../../projections/definition/definition.ts";
 import { planProjection, planTopic } from "../../projections/definition/plan-projection.ts";
 import type { EventTypeSchema, ProjectionPlan } from "../../projections/definition/plan.ts";
-import { topicOf } from "../../projections/definition/projection.ts";
+import { topicOf } from "../../projections/definition/make-definition.ts";
 import { at, shown } from "../../projections/definition/reading.ts";
 import type { Fields, Mistakes } from "../../projections/definition/reading.ts";
 import { DefinitionError, SchemaError } from "../../projections/errors.ts";

@@ -13,8 +13,8 @@ import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { Intake } from "../intake/intake.ts";
 import { emptyBooks, imbalance } from "../task/books-keeper.ts";
-import { makeCore } from "../task/cores.ts";
-import { MergeCore } from "../task/merge-core.ts";
+import { makeCore, makeMergeCore } from "../task/cores.ts";
+import type { MergeCore } from "../task/merge-core.ts";
 import type { TaskCore } from "../task/task-core.ts";
 import { encodeEntry, encodeTick, isPulse } from "./case-log.ts";
 import type { LogBatch } from "./case-log.ts";
@@ -57,7 +57,7 @@ export class ProjectionRun {
       pulses: 0,
     }));
     if (!plan.merged) return;
-    this.#merge = new MergeCore(plan, VERSION);
+    this.#merge = makeMergeCore(plan, VERSION);
     // A partition that never held an event says so: it holds nobody back.
     this.#lanes.forEach((_, partition) => this.#commit(partition));
   }
@@ -138,7 +138,7 @@ export class ProjectionRun {
       lane.core = this.#restored(lane.core, this.#makeCore(partition), what);
     });
     if (this.#merge === undefined) return;
-    const fresh = new MergeCore(this.#plan, VERSION);
+    const fresh = makeMergeCore(this.#plan, VERSION);
     this.#merge = this.#restored(this.#merge, fresh, "the merging task");
   }
 

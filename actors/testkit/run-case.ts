@@ -254,7 +254,8 @@ const comparableUpdates = (
     );
     return inOrder(finals).map((row) => without(row, ["revision", "watermark", "partition"]));
   }
-  if (plan.definition.emit.mode === "final") return run.updates;
+  const emit = "emit" in plan.definition ? plan.definition.emit : undefined;
+  if (emit === undefined || emit.mode === "final") return run.updates;
   return run.updates
     .filter((row) => row.get("kind") === "final" || row.get("kind") === "correction")
     .map((row) => without(row, ["revision"]));

@@ -1,14 +1,11 @@
 import { expect, test } from "vitest";
-import type {
-  AssignWindows,
-  ProjectionDefinition,
-} from "../../projections/definition/definition.ts";
+import type { AssignWindows, WindowProjection } from "../../projections/definition/definition.ts";
 import { imbalance } from "../task/books-keeper.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
 import { describeUpdate, digestHex, PartitionRun } from "../testkit/run.ts";
 
-const planOf = (assign: AssignWindows, changes: Partial<ProjectionDefinition> = {}) =>
+const planOf = (assign: AssignWindows, changes: Partial<WindowProjection> = {}) =>
   salesPlan(
     {
       window: { kind: "custom", assign, windowsMax: 3, version: "" },

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
-import type { ProjectionDefinition } from "../../projections/definition/definition.ts";
+import type { WindowProjection } from "../../projections/definition/definition.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
 import { propertyRuns } from "../testkit/property-runs.ts";
@@ -16,7 +16,7 @@ const planOf = (
     readonly lateness?: number;
     readonly disorder?: number;
     readonly each?: boolean;
-    readonly aggregates?: ProjectionDefinition["aggregates"];
+    readonly aggregates?: WindowProjection["aggregates"];
   } = {},
 ) =>
   salesPlan(

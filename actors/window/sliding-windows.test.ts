@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
-import type { ProjectionDefinition } from "../../projections/definition/definition.ts";
+import type { WindowProjection } from "../../projections/definition/definition.ts";
 import type { ProjectionCore } from "../task/projection-core.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
@@ -12,7 +12,7 @@ const RUNS = propertyRuns(300);
 const COUNT = { n: { fn: "count" } } as const;
 const SUMS = { n: { fn: "count" }, weight: { fn: "sum", of: { field: "weight" } } } as const;
 
-const planOf = (changes: Partial<ProjectionDefinition> = {}, disorder = 0) =>
+const planOf = (changes: Partial<WindowProjection> = {}, disorder = 0) =>
   salesPlan(
     { window: { kind: "sliding", sizeMs: 10 }, aggregates: COUNT, ...changes },
     topicPlan({ maxOutOfOrdernessMs: disorder }),

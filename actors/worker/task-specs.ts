@@ -3,8 +3,7 @@ import { unionOfColumns } from "../../projections/definition/columns.ts";
 import type { ProjectionPlan, TopicPlan } from "../../projections/definition/plan.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { Intake } from "../intake/intake.ts";
-import { makeCore } from "../task/cores.ts";
-import { MergeCore } from "../task/merge-core.ts";
+import { makeCore, makeMergeCore } from "../task/cores.ts";
 import type { MergeInput } from "../task/merge-core.ts";
 import type { BatchIntake } from "../task/partition-actor.ts";
 import type { TaskSpec } from "../task/task-actor.ts";
@@ -27,7 +26,7 @@ export const partitionSpec = (
 export const mergeSpec = (plan: ProjectionPlan, version: number): TaskSpec<MergeInput> => ({
   id: { kind: "merge", projection: plan.definition.name, version, partition: 0 },
   definitionDigest: plan.digest,
-  makeCore: () => new MergeCore(plan, version),
+  makeCore: () => makeMergeCore(plan, version),
 });
 
 /** One topic and the projections that read it. */

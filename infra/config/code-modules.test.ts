@@ -2,7 +2,7 @@ import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, expect, it } from "vitest";
-import type { CustomWindow } from "../../projections/definition/definition.ts";
+import type { CustomWindow, WindowProjection } from "../../projections/definition/definition.ts";
 import {
   loadRunningConfig,
   readRunningConfig,
@@ -80,7 +80,9 @@ it("projections that hold functions are found again by the processes of a system
   const running = await loadRunningConfig(await started());
   const names = running.projections.map(({ name }) => name);
   expect(names).toEqual(config.projections.map(({ name }) => name));
-  const window = running.projections[names.indexOf("by-20")]!.window as CustomWindow;
+  const { window } = running.projections[names.indexOf("by-20")] as WindowProjection & {
+    readonly window: CustomWindow;
+  };
   expect(window.assign(45)).toEqual([[40, 46]]);
   // The same digest in every process: otherwise none could go on from the other's state.
   expect(digestsOf(running)).toEqual(digestsOf(config));

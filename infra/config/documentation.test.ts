@@ -4,6 +4,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as language from "../../projections/index.ts";
+import {
+  BYTES_PER_KEY_MAX,
+  BYTES_PER_MATCH_MAX,
+  EVENTS_PER_MATCH_MAX,
+  PARTIAL_MATCHES_MAX,
+} from "../../actors/pattern/matcher.ts";
+import {
+  CONDITIONS_MAX,
+  GROUPS_DEEP_MAX,
+  POSITIONS_MAX,
+} from "../../projections/definition/check-pattern.ts";
+import {
+  PATTERN_LISTS_MAX,
+  PATTERN_VALUES_MAX,
+} from "../../projections/definition/check-pattern-projection.ts";
 import { loadConfig } from "./load.ts";
 import { planConfig } from "./plan.ts";
 import { OTHER_VARIABLES, printDefault, SETTINGS, type SettingKey } from "./settings.ts";
@@ -65,14 +80,63 @@ describe("DEFINITIONS.md", () => {
   });
 
   it("has JSON that plans", async () => {
-    const [json] = blocks(await read("DEFINITIONS.md"), "json");
+    const text = (await read("DEFINITIONS.md")).split("\n## As JSON\n")[1]!;
+    const [json] = blocks(text, "json");
     const topics = [{ name: "sales", schemas: ["shop.proto"], types: ["shop.Sale"] }];
     const config = { topics, projections: [JSON.parse(json!)] };
     await write("data.json", JSON.stringify(config));
     const loaded = await loadConfig({ cwd: folder, environment: {}, config: "data.json" });
-    expect(planConfig(loaded)[0]?.projections[0]?.definition.window).toMatchObject({
-      sizeMs: 3_600_000,
+    expect(planConfig(loaded)[0]?.projections[0]?.definition).toMatchObject({
+      window: { sizeMs: 3_600_000 },
     });
+  });
+});
+
+describe("DEFINITIONS.md, of patterns", () => {
+  const loginsFolder = async (): Promise<string> => {
+    const text = (await read("DEFINITIONS.md")).split("\n## Patterns\n")[1]!;
+    await write("logins.proto", blocks(text, "proto")[0]!);
+    return text;
+  };
+
+  it("has an example that plans", async () => {
+    const [example] = blocks(await loginsFolder(), "ts");
+    const names = Object.keys(language).filter((name) => /^[a-z]/.test(name));
+    await write("logins.ts", `import { ${names.join(", ")} } from "tidemark";\n${example}`);
+    const config = await loadConfig({ cwd: folder, environment: {}, files: ["logins.ts"] });
+    expect(planConfig(config)[0]?.projections[0]?.outputs).toEqual([
+      { name: "attempts", type: "integer" },
+      { name: "lastAddress", type: "string" },
+      { name: "ids", type: "any" },
+    ]);
+  });
+
+  it("has JSON that plans", async () => {
+    const [json] = blocks(await loginsFolder(), "json");
+    const topics = [{ name: "logins", schemas: ["logins.proto"], types: ["Login"] }];
+    const projections = [JSON.parse(json!)];
+    await write("patterns.json", JSON.stringify({ topics, projections }));
+    const loaded = await loadConfig({ cwd: folder, environment: {}, config: "patterns.json" });
+    expect(planConfig(loaded)[0]?.projections[0]?.definition).toMatchObject({
+      kind: "pattern",
+      withinMs: 300_000,
+    });
+  });
+
+  it("says its limits", async () => {
+    const rows = rowsOf((await loginsFolder()).split("### Limits of patterns")[1]!);
+    const said = rows.slice(2, 10).map((row) => row[1]);
+    const kibibytes = (bytes: number) => `${bytes / 1_024} KiB`;
+    expect(said).toEqual([
+      String(CONDITIONS_MAX),
+      String(POSITIONS_MAX),
+      String(GROUPS_DEEP_MAX),
+      `${PATTERN_VALUES_MAX}, and ${PATTERN_LISTS_MAX}`,
+      PARTIAL_MATCHES_MAX.toLocaleString("en"),
+      EVENTS_PER_MATCH_MAX.toLocaleString("en"),
+      kibibytes(BYTES_PER_MATCH_MAX),
+      `${BYTES_PER_KEY_MAX / 1_024 ** 2} MiB`,
+    ]);
   });
 });
 

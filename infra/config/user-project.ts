@@ -17,7 +17,7 @@ import type {
 import { suggestion } from "../../projections/definition/did-you-mean.ts";
 import { canonicalJson, writtenDigest } from "../../projections/definition/digest.ts";
 import { resolveLookupFiles } from "../../projections/definition/lookup-files.ts";
-import { topicOf } from "../../projections/definition/projection.ts";
+import { topicOf } from "../../projections/definition/make-definition.ts";
 import { at, Mistakes, type Fields } from "../../projections/definition/reading.ts";
 import { SHIPPED_MODULE, type CodeOrigin } from "./config.ts";
 import type { ProjectionFile } from "./discover.ts";
@@ -43,7 +43,9 @@ const isObject = (value: unknown): value is object => typeof value === "object" 
 
 const isProjection = (value: unknown): value is ProjectionDefinition =>
   isObject(value) &&
-  (topicOf(value as ProjectionDefinition) !== undefined || "aggregates" in value);
+  (topicOf(value as ProjectionDefinition) !== undefined ||
+    "aggregates" in value ||
+    "pattern" in value);
 
 /** What went wrong in a file of the user's, with the line where that is known. */
 export const explainImport = (error: unknown, path: string): string => {

@@ -57,7 +57,9 @@ export const planSending = (
   );
   const longestMs = Math.max(
     0,
-    ...projections.map(({ window, allowedLatenessMs }) => lengthOf(window) + allowedLatenessMs),
+    ...projections.map((each) =>
+      "window" in each ? lengthOf(each.window) + each.allowedLatenessMs : 0,
+    ),
   );
   const lateEvents = Math.floor(file.count / flightsPerLateEvent);
   const heartbeats = file.origins.length;

@@ -13,7 +13,7 @@ import {
   topK,
   variance,
 } from "./aggregate.ts";
-import type { AggregateDefinition } from "./definition.ts";
+import type { AggregateDefinition, WindowProjection } from "./definition.ts";
 import { checkProjection } from "./check-projection.ts";
 import { event, field } from "./field-expression.ts";
 import { planProjection, planTopic } from "./plan-projection.ts";
@@ -44,7 +44,8 @@ const data = (aggregate: unknown) => ({
 });
 
 const checked = (aggregate: unknown): AggregateDefinition =>
-  checkProjection(data(aggregate), new Mistakes(), undefined)!.definition.aggregates["a"]!;
+  (checkProjection(data(aggregate), new Mistakes(), undefined)!.definition as WindowProjection)
+    .aggregates["a"]!;
 
 const mistakesOf = (aggregate: unknown): readonly string[] => {
   try {

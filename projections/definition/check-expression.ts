@@ -16,8 +16,11 @@ import type {
   SideName,
   UnaryOperator,
 } from "./expression.ts";
+import type { MatchValue, StepValue } from "./pattern-definition.ts";
 import type { EventTypeSchema, FieldColumn, FieldSchema, ScalarType } from "./plan.ts";
-import { at, shown, type Mistakes } from "./reading.ts";
+import { at, shown, type Fields, type Mistakes } from "./reading.ts";
+
+type PatternReference = StepValue | MatchValue;
 
 /** What the fields of an expression are looked up in. Gathers the columns that are mentioned. */
 export interface Scope {
@@ -29,6 +32,20 @@ export interface Scope {
 }
 
 const SIDES: readonly SideName[] = ["left", "right"];
+
+/** An expression that only one kind of projection has, told by a key of its own. */
+export interface ExtraForm {
+  readonly keys: readonly string[];
+  check(
+    given: Fields,
+    path: string,
+    mistakes: Mistakes,
+    scope: Scope | undefined,
+  ): CheckedExpression | undefined;
+}
+
+/** By the key that tells them. */
+export type ExtraForms = Readonly<Record<string, ExtraForm>>;
 
 export interface CheckedExpression {
   readonly expression: Expression;
@@ -58,6 +75,7 @@ const KEYS: Readonly<Record<(typeof FORMS)[number], readonly string[]>> = {
   lookup: ["lookup", "key", "column"],
   op: ["op", "args"],
 };
+const NO_FORMS: ExtraForms = {};
 const DEPTH_MAX = 100;
 
 const SCALAR_TYPES: Readonly<Partial<Record<ScalarType, ExpressionType>>> = {
@@ -94,13 +112,21 @@ const SYMBOLS: Readonly<Record<string, string>> = {
 const sided = (side: SideName | undefined, name: string): string =>
   side === undefined ? name : `${side}.${name}`;
 
+/** Of a pattern: see `pattern-definition.ts`. */
+const printReference = (reference: PatternReference): string => {
+  if ("match" in reference) return `match.${reference.match}`;
+  const { step, fn, of } = reference;
+  return `${fn} of ${step}${of === undefined ? "" : `.${printExpression(of)}`}`;
+};
+
 /** An expression as an error shows it: `delay > 15 and event.key != "JFK"`. */
-export const printExpression = (expression: Expression): string => {
+export const printExpression = (expression: Expression | PatternReference): string => {
   if ("field" in expression) return sided(expression.side, expression.field);
   if ("event" in expression) return sided(expression.side, `event.${expression.event}`);
   if ("literal" in expression) return JSON.stringify(expression.literal);
   if ("lookup" in expression)
     return `lookup(${printExpression(expression.key)}).${expression.column}`;
+  if (!("op" in expression)) return printReference(expression);
   const inner = expression.args.map((arg) =>
     "op" in arg && arg.args.length === 2 ? `(${printExpression(arg)})` : printExpression(arg),
   );
@@ -280,24 +306,31 @@ export const checkExpression = (
   path: string,
   mistakes: Mistakes,
   scope: Scope | undefined,
+  extra: ExtraForms = NO_FORMS,
   depth = 0,
 ): CheckedExpression | undefined => {
   if (depth > DEPTH_MAX) return mistakes.add(path, `is nested more than ${DEPTH_MAX} deep`);
   const given = mistakes.record(value, path);
   if (given === undefined) return undefined;
-  const forms = FORMS.filter((form) => given[form] !== undefined);
+  const extraKeys = Object.keys(extra);
+  const known: readonly string[] = [...FORMS.slice(0, -1), ...extraKeys, "op"];
+  const forms = known.filter((form) => given[form] !== undefined);
   if (forms.length !== 1) {
     const found = Object.keys(given)[0];
-    const hint = found === undefined ? "" : suggestion(found, FORMS, "forms");
+    const hint = found === undefined ? "" : suggestion(found, known, "forms");
+    const listing = known.slice(0, -1).map((form) => `"${form}"`);
     return mistakes.add(
       path,
       forms.length === 0
-        ? `is no expression: it needs "field", "event", "literal", "lookup" or "op"${hint}`
+        ? `is no expression: it needs ${listing.join(", ")} or "${known.at(-1)}"${hint}`
         : `is more than one expression: it has both ${forms.map((form) => `"${form}"`).join(" and ")}`,
     );
   }
-  mistakes.object(given, path, KEYS[forms[0]!]);
-  switch (forms[0]!) {
+  const other = extraKeys.includes(forms[0]!) ? extra[forms[0]!] : undefined;
+  const form = forms[0] as (typeof FORMS)[number];
+  mistakes.object(given, path, other?.keys ?? KEYS[form]);
+  if (other !== undefined) return other.check(given, path, mistakes, scope);
+  switch (form) {
     case "literal":
       return checkLiteral(given["literal"], at(path, "literal"), mistakes);
     case "event": {
@@ -322,11 +355,12 @@ export const checkExpression = (
       };
     }
     case "lookup": {
-      const key = checkExpression(given["key"], at(path, "key"), mistakes, scope, depth + 1);
+      const keyPath = at(path, "key");
+      const key = checkExpression(given["key"], keyPath, mistakes, scope, NO_FORMS, depth + 1);
       return checkLookup(given, key, path, mistakes, scope);
     }
     case "op":
-      return checkOperation(given["op"], given["args"], path, mistakes, scope, depth);
+      return checkOperation(given["op"], given["args"], path, mistakes, scope, extra, depth);
   }
 };
 
@@ -363,6 +397,7 @@ const checkOperation = (
   path: string,
   mistakes: Mistakes,
   scope: Scope | undefined,
+  extra: ExtraForms,
   depth: number,
 ): CheckedExpression | undefined => {
   const op = mistakes.oneOf(givenOp, at(path, "op"), OPERATORS) as
@@ -377,7 +412,7 @@ const checkOperation = (
   }
   const argPath = (index: number): string => at(at(path, "args"), index);
   const args = items.map((item, index) =>
-    checkExpression(item, argPath(index), mistakes, scope, depth + 1),
+    checkExpression(item, argPath(index), mistakes, scope, extra, depth + 1),
   );
   const [left, right] = args;
   if (left === undefined || (arity === 2 && right === undefined)) return undefined;

@@ -63,6 +63,7 @@ export const checkProjection = (
   if (merged) checkKeyLocality(kind, checked.definition, mistakes);
   const subjects = checkSubjects(given["subjects"] ?? { by: "key" }, mistakes);
   return {
+    // The kind's own part fits the kind: `kinds.ts` says so of each.
     definition: {
       name: name!,
       description: description!,
@@ -72,7 +73,7 @@ export const checkProjection = (
       key: key!,
       ...checked.definition,
       subjects: subjects!,
-    },
+    } as ProjectionDefinition,
     kind: checked,
     merged,
     reads,

@@ -3,6 +3,7 @@
  * another; both give this. All durations are milliseconds.
  */
 import type { Expression } from "./expression.ts";
+import type { PatternElement, PatternExpression, SkipDefinition } from "./pattern-definition.ts";
 
 export interface TumblingWindow {
   readonly kind: "tumbling";
@@ -173,8 +174,21 @@ export interface WindowProjection extends ProjectionBase {
   readonly emit: EmitDefinition;
 }
 
+/** Events of a key that follow each other; each match is a result of its own. */
+export interface PatternProjection extends ProjectionBase {
+  readonly kind: "pattern";
+  readonly pattern: readonly PatternElement[];
+  /** All events of a match lie less than this after its first. */
+  readonly withinMs: number | undefined;
+  readonly skip: SkipDefinition;
+  /** In order of declaration: the order of values in results. */
+  readonly values: Readonly<Record<string, PatternExpression>>;
+  /** Whether partial matches that `withinMs` has ended are results too. */
+  readonly onTimeout: "discard" | "emit";
+}
+
 /** By `kind`. What a kind is to the language stands in `kinds.ts`, to the engine in `cores.ts`. */
-export type ProjectionDefinition = WindowProjection;
+export type ProjectionDefinition = WindowProjection | PatternProjection;
 
 export interface TopicDefinition {
   readonly name: string;

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { expect, it } from "vitest";
 import { parseSchema } from "../schema/schema-set.ts";
 import { checkProjection } from "./check-projection.ts";
-import type { ProjectionDefinition, TopicDefinition } from "./definition.ts";
+import type { WindowProjection, TopicDefinition } from "./definition.ts";
 import { canonicalJson, digestOf } from "./digest.ts";
 import { zoneRules } from "../zone/zone-rules.ts";
 import { planProjection, planTopic } from "./plan-projection.ts";
@@ -27,7 +27,7 @@ const topic: TopicDefinition = {
   maxBytes: -1,
 };
 
-const definition: ProjectionDefinition = {
+const definition: WindowProjection = {
   name: "p",
   description: "",
   topic: "sales",
@@ -42,7 +42,7 @@ const definition: ProjectionDefinition = {
 };
 
 const digest = (
-  changes: Partial<ProjectionDefinition> = {},
+  changes: Partial<WindowProjection> = {},
   topicChanges: Partial<TopicDefinition> = {},
   proto = PROTO,
 ): string => {
@@ -112,7 +112,7 @@ it("G2: does not depend on the order of keys", () => {
   const { aggregates } = definition;
   const reversed = (keys: string[]) => keys.reverse();
   const changes = shuffled({ ...definition, aggregates: undefined }, reversed);
-  expect(digest({ ...(changes as ProjectionDefinition), aggregates })).toBe(digest());
+  expect(digest({ ...(changes as WindowProjection), aggregates })).toBe(digest());
 });
 
 it("covers functions by their text and their version, and not what they close over", () => {

@@ -177,6 +177,9 @@ class Node implements FieldExpression {
   }
 }
 
+/** The typed form of data, for kinds of projections that have expressions of their own. */
+export const expressionOf = (data: Expression): FieldExpression => new Node(data);
+
 /** A field of the payload, by its name in the .proto file: `field("delay")`. */
 export const field = (name: string): FieldExpression => new Node({ field: name });
 

@@ -5,6 +5,7 @@
  */
 import { windowMerges } from "./check-window.ts";
 import type { CheckedKind } from "./checked-kind.ts";
+import type { WindowProjection } from "./definition.ts";
 import type { ProjectionKind } from "./plan.ts";
 import type { Mistakes } from "./reading.ts";
 
@@ -14,7 +15,7 @@ export const requiresKeyLocality = (
   definition: CheckedKind["definition"],
 ): { readonly path: string; readonly what: string } | undefined => {
   if (kind !== "window") return { path: "key", what: `a ${kind} needs` };
-  const window = definition.window?.kind;
+  const { kind: window } = (definition as WindowProjection).window ?? {};
   if (window === undefined || windowMerges(window)) return undefined;
   return { path: "window.kind", what: `${window} windows need` };
 };

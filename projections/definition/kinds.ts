@@ -1,4 +1,5 @@
 /** The kinds of projections, each with its checker: the one place to add a kind to the language. */
+import { patternKind } from "./check-pattern-projection.ts";
 import { windowKind } from "./check-window-projection.ts";
 import type { KindChecker } from "./checked-kind.ts";
 import type { ProjectionKind, ProjectionPlan } from "./plan.ts";
@@ -9,6 +10,7 @@ type Checkers = {
 
 export const KINDS: Checkers = {
   window: windowKind,
+  pattern: patternKind,
 };
 
 /** Of data without one. */

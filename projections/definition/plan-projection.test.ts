@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DefinitionError } from "../errors.ts";
 import { parseSchema } from "../schema/schema-set.ts";
-import type { ProjectionDefinition, TopicDefinition } from "./definition.ts";
+import type { TopicDefinition, WindowProjection } from "./definition.ts";
 import type { Expression } from "./expression.ts";
 import { planProjection, planTopic } from "./plan-projection.ts";
 
@@ -46,7 +46,7 @@ const topicDefinition: TopicDefinition = {
 };
 const topic = planTopic(topicDefinition, schemas);
 
-const definition: ProjectionDefinition = {
+const definition: WindowProjection = {
   name: "sales-by-store",
   description: "",
   topic: "sales",
@@ -62,7 +62,7 @@ const definition: ProjectionDefinition = {
 
 /** Plans whatever it is given, as data of unknown origin comes. */
 const plan = (changes: Readonly<Record<string, unknown>> = {}) =>
-  planProjection({ ...definition, ...changes } as ProjectionDefinition, topic);
+  planProjection({ ...definition, ...changes } as WindowProjection, topic);
 
 const mistakesOf = (run: () => unknown): readonly string[] => {
   try {
@@ -150,7 +150,7 @@ describe("a plan", () => {
     const { name, topic: source, aggregates } = definition;
     const window = { kind: "tumbling", sizeMs: "1 hour" };
     const planned = planProjection(
-      { name, topic: source, aggregates, window } as unknown as ProjectionDefinition,
+      { name, topic: source, aggregates, window } as unknown as WindowProjection,
       topic,
     );
     expect(planned.definition).toEqual({
@@ -358,7 +358,7 @@ describe("mistakes", () => {
         // Whatever is planned plans again, from its own JSON, to the same digest.
         if (found.length > 0) return;
         const planned = plan(junk);
-        const again = JSON.parse(JSON.stringify(planned.definition)) as ProjectionDefinition;
+        const again = JSON.parse(JSON.stringify(planned.definition)) as WindowProjection;
         expect(planProjection(again, topic).digest).toEqual(planned.digest);
       }),
       { numRuns: 2000 },

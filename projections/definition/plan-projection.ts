@@ -44,11 +44,16 @@ export const planTopic = (definition: TopicDefinition, schemas: EventTypes): Top
   return { definition: checked, types };
 };
 
+type PlanOf<Definition extends ProjectionDefinition> = Extract<
+  ProjectionPlan,
+  { readonly kind: NonNullable<Definition["kind"]> }
+>;
+
 /** Throws a {@link DefinitionError} that lists every mistake. */
-export const planProjection = (
-  definition: ProjectionDefinition,
+export const planProjection = <const Definition extends ProjectionDefinition>(
+  definition: Definition,
   topic: TopicPlan,
-): ProjectionPlan => {
+): PlanOf<Definition> => {
   const mistakes = new Mistakes();
   const resolved = checkProjection(definition, mistakes, topic);
   // Once more without the topic: the same data, with the names of enum values still in it.
@@ -70,5 +75,5 @@ export const planProjection = (
     outputs: kind.outputs,
     merged,
     digest: digestOf(resolved, topic),
-  };
+  } as unknown as PlanOf<Definition>;
 };

@@ -2,9 +2,15 @@
  * A definition after validation: names resolved to field numbers, expressions typed, all that the
  * engine needs and nothing it must look up. Made by `plan-projection.ts`, run by `actors/`.
  */
-import type { AggregateDefinition, TopicDefinition, WindowProjection } from "./definition.ts";
+import type {
+  AggregateDefinition,
+  PatternProjection,
+  TopicDefinition,
+  WindowProjection,
+} from "./definition.ts";
 import type { ZoneRules } from "../zone/zone-rules.ts";
 import type { Expression, ExpressionType } from "./expression.ts";
+import type { PatternElement, PatternExpression } from "./pattern-definition.ts";
 
 /** Scalar types of Protobuf fields that expressions can read. */
 export type ScalarType =
@@ -100,6 +106,22 @@ export interface WindowPlan extends PlanBase {
   readonly zone: ZoneRules | undefined;
 }
 
-export type ProjectionPlan = WindowPlan;
+export interface PatternValuePlan {
+  readonly name: string;
+  readonly expression: PatternExpression;
+  readonly type: OutputColumn["type"];
+}
+
+export interface PatternPlan extends PlanBase {
+  readonly kind: "pattern";
+  readonly definition: PatternProjection;
+  /** Resolved, like `where`; so are the values. */
+  readonly elements: readonly PatternElement[];
+  /** Names of its steps; the index of one here is the step's number everywhere in the engine. */
+  readonly steps: readonly string[];
+  readonly values: readonly PatternValuePlan[];
+}
+
+export type ProjectionPlan = WindowPlan | PatternPlan;
 
 export type ProjectionKind = ProjectionPlan["kind"];

@@ -19,7 +19,7 @@ import {
   topic,
   tumbling,
 } from "../index.ts";
-import { topicOf } from "./projection.ts";
+import { topicOf } from "./make-definition.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
 

@@ -2,7 +2,12 @@
  * Whether the log alone can give a projection's state again. Redis holds only what can be rebuilt
  * (SEMANTICS E5); state that lives for longer than its events are kept cannot be: see decision 010.
  */
-import type { ProjectionDefinition, TopicDefinition, WindowDefinition } from "./definition.ts";
+import type {
+  PatternProjection,
+  TopicDefinition,
+  WindowDefinition,
+  WindowProjection,
+} from "./definition.ts";
 import { formatDuration } from "./duration.ts";
 
 /** From the first event that a window may hold to its end, in event time; undefined if nobody can say. */
@@ -24,26 +29,50 @@ const lengthMs = (window: WindowDefinition): number | undefined => {
 
 /** What is looked at of a plan. */
 export interface Rebuildable {
-  readonly definition: Pick<ProjectionDefinition, "name" | "window" | "allowedLatenessMs">;
+  readonly definition:
+    | Pick<WindowProjection, "kind" | "name" | "window" | "allowedLatenessMs">
+    | Pick<PatternProjection, "kind" | "name" | "withinMs">;
   readonly topic: {
     readonly definition: Pick<TopicDefinition, "name" | "retentionMs" | "maxOutOfOrdernessMs">;
   };
 }
 
-/** What an operator should know before Redis is lost; undefined when the log can give all of it. */
-export const rebuildWarning = ({ definition, topic }: Rebuildable): string | undefined => {
-  const { allowedLatenessMs, name } = definition;
-  const { retentionMs, maxOutOfOrdernessMs } = topic.definition;
+interface Span {
+  readonly lengthMs: number;
+  /** Whose length that is, and why it may be without end. */
+  readonly of: string;
+  readonly forEver: string;
+}
+
+const spanOf = (definition: Rebuildable["definition"]): Span | undefined => {
+  if (definition.kind === "pattern") {
+    const forEver = "a pattern without within";
+    return { lengthMs: definition.withinMs ?? Infinity, of: "within", forEver };
+  }
   const length = lengthMs(definition.window);
   if (length === undefined) return undefined;
-  const liveMs = length + allowedLatenessMs + maxOutOfOrdernessMs;
+  return {
+    lengthMs: length + definition.allowedLatenessMs,
+    of: "window, allowedLateness",
+    forEver: "a global window",
+  };
+};
+
+/** What an operator should know before Redis is lost; undefined when the log can give all of it. */
+export const rebuildWarning = ({ definition, topic }: Rebuildable): string | undefined => {
+  const { name } = definition;
+  const { retentionMs, maxOutOfOrdernessMs } = topic.definition;
+  const span = spanOf(definition);
+  if (span === undefined) return undefined;
+  const liveMs = span.lengthMs + maxOutOfOrdernessMs;
   if (liveMs <= retentionMs) return undefined;
   const live = Number.isFinite(liveMs)
-    ? `lives for ${formatDuration(liveMs)} (window, allowedLateness and maxOutOfOrderness together)`
-    : `lives for ever (a global window)`;
+    ? `lives for ${formatDuration(liveMs)} (${span.of} and maxOutOfOrderness together)`
+    : `lives for ever (${span.forEver})`;
+  const shorter = definition.kind === "pattern" ? "within" : "windows";
   return (
     `state of projection ${name} ${live}, but topic ${topic.definition.name} keeps events for ` +
     `${formatDuration(retentionMs)} (retention): if Redis loses its data, the log cannot give that state ` +
-    `again. Keep events for longer, make windows shorter, or back Redis up`
+    `again. Keep events for longer, make ${shorter} shorter, or back Redis up`
   );
 };

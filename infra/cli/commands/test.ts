@@ -13,7 +13,7 @@ import {
   type CaseResult,
   type FindProjection,
 } from "../../../actors/testkit/index.ts";
-import { topicOf } from "../../../projections/definition/projection.ts";
+import { topicOf } from "../../../projections/definition/make-definition.ts";
 import { loadConfig } from "../../config/load.ts";
 import { shippedProjections } from "../../config/shipped.ts";
 import { findCaseFiles } from "../case-files.ts";
