@@ -13,6 +13,10 @@ export const FIRST_VERSION = 1;
 
 export type ActiveVersions = Map<string, number>;
 
+/** Whether a promotion is complete with this part; parts are appended at once. */
+export const isLastPart = ({ partIndex, partCount }: Promotion): boolean =>
+  partIndex === Math.max(1, partCount) - 1;
+
 export const applyPromotion = (versions: ActiveVersions, data: Uint8Array): Promotion => {
   const promotion = Promotion.decode(data);
   if (versions.has(promotion.projection)) versions.set(promotion.projection, promotion.version);

@@ -34,36 +34,39 @@ export const subjectToken = (subjects: SubjectsDefinition, key: string): string 
   return `b${String(partitionOf(key, subjects.buckets)).padStart(4, "0")}`;
 };
 
+const ordinalHeader = (ordinal: number): readonly (readonly [string, string])[] =>
+  ordinal === 0 ? [] : [[UPDATE_HEADERS.ordinal, String(ordinal)]];
+
 /** The key stands escaped in its header, as in a subject: `unescapeKey` reads it. */
+export const updateMessage = (
+  { projection, version, subjects }: RelaySource,
+  columns: readonly string[],
+  update: Update,
+): OutgoingMessage => ({
+  subject: projectionSubject(projection, subjectToken(subjects, update.key)),
+  headers: [
+    [UPDATE_HEADERS.kind, kindName(update.kind)],
+    [UPDATE_HEADERS.revision, String(update.revision)],
+    [UPDATE_HEADERS.version, String(version)],
+    [UPDATE_HEADERS.windowStart, String(update.windowStart)],
+    [UPDATE_HEADERS.windowEnd, String(update.windowEnd)],
+    ...ordinalHeader(update.ordinal),
+    [UPDATE_HEADERS.watermark, String(update.watermark)],
+    [UPDATE_HEADERS.key, escapeKey(update.key)],
+  ],
+  data: encoder.encode(updateToJson({ projection, version, columns }, update)),
+});
+
+/** Of a commit, or of a part of a promotion: columns and updates have the same numbers in both. */
 export const updateMessages = (
   source: RelaySource,
   commit: Uint8Array,
 ): readonly OutgoingMessage[] => {
   const items = itemsOf(commit, UPDATES_FIELD);
   if (items.length === 0) return [];
-  const { projection, version, subjects } = source;
   const columns = itemsOf(commit, COLUMNS_FIELD).map((bytes) => utf8.decode(bytes));
-  return items.map((bytes) => {
-    const update = Update.decode(bytes);
-    return {
-      subject: projectionSubject(projection, subjectToken(subjects, update.key)),
-      headers: [
-        [UPDATE_HEADERS.kind, kindName(update.kind)],
-        [UPDATE_HEADERS.revision, String(update.revision)],
-        [UPDATE_HEADERS.version, String(version)],
-        [UPDATE_HEADERS.windowStart, String(update.windowStart)],
-        [UPDATE_HEADERS.windowEnd, String(update.windowEnd)],
-        ...ordinalHeader(update.ordinal),
-        [UPDATE_HEADERS.watermark, String(update.watermark)],
-        [UPDATE_HEADERS.key, escapeKey(update.key)],
-      ],
-      data: encoder.encode(updateToJson({ projection, version, columns }, update)),
-    };
-  });
+  return items.map((bytes) => updateMessage(source, columns, Update.decode(bytes)));
 };
-
-const ordinalHeader = (ordinal: number): readonly (readonly [string, string])[] =>
-  ordinal === 0 ? [] : [[UPDATE_HEADERS.ordinal, String(ordinal)]];
 
 /** Headers of a message on dlq.>, for readers without the schema. Texts are escaped like keys. */
 export const DEAD_LETTER_HEADERS = {

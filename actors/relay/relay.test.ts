@@ -20,6 +20,7 @@ const PLANS = [
 ];
 
 const EMPTY = Commit.decode(new Uint8Array(0));
+const NO_PROMOTION = Promotion.decode(new Uint8Array(0));
 
 const update = (key: string): Update => ({
   key,
@@ -63,7 +64,12 @@ const commit = (
 };
 
 const promote = (log: Broker, projection: string, version: number): void => {
-  const data = Promotion.encode({ projection, version, previousVersion: 1, time: 0 }).finish();
+  const data = Promotion.encode({
+    ...NO_PROMOTION,
+    projection,
+    version,
+    previousVersion: 1,
+  }).finish();
   log.results.append([{ subject: `control.${projection}`, data }], -1);
 };
 

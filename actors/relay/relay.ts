@@ -5,21 +5,24 @@
  *
  * Y1. Each update and each dead letter of the active version is published exactly once, in the order
  *     of RESULTS, however often a relay is killed.
- * Y2. What is active is decided by the promotions that precede a commit in the stream.
+ * Y2. What is active is decided by the promotions that precede a commit in the stream. A promotion itself
+ *     gives messages: how the new version's results differ from those that were published (decision 012).
  * Y3. A commit of any size is relayed in pieces: the cursor is (position, offset in the next record).
  * Y4. A relay that is fenced stops.
  */
 import { Clock, Effect, Metric } from "effect";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { untilAvailable } from "../commit/until-available.ts";
+import type { LogUnavailable } from "../ports/event-log.ts";
 import type { OutgoingMessage, RelayCursor, RelayTarget } from "../ports/relay-target.ts";
 import { Fenced } from "../ports/result-log.ts";
 import type { ResultLog, ResultReader, ResultRecord } from "../ports/result-log.ts";
 import { counter, gauge } from "../task/metrics.ts";
-import { activeVersionsAt, applyPromotion, CONTROL_FILTER } from "./active-versions.ts";
+import { activeVersionsAt, applyPromotion, CONTROL_FILTER, isLastPart } from "./active-versions.ts";
 import type { ActiveVersions } from "./active-versions.ts";
-import { deadLetterMessages, updateMessages } from "./messages.ts";
+import { deadLetterMessages, updateMessage, updateMessages } from "./messages.ts";
 import type { RelaySource } from "./messages.ts";
+import { settledRows } from "./settled-rows.ts";
 
 export type RelayKind = "projections" | "dlq";
 
@@ -136,7 +139,7 @@ export class Relay {
     while (true) {
       const records = yield* reader.next;
       for (const record of records) {
-        yield* this.#gather(this.#messagesOf(record));
+        yield* this.#gather(yield* this.#messagesOf(record));
         this.#position = record.sequence;
         this.#offset = 0;
       }
@@ -149,12 +152,31 @@ export class Relay {
     }
   });
 
-  #messagesOf(record: ResultRecord): readonly OutgoingMessage[] {
-    const [kind, projection, version] = record.subject.split(".");
-    if (kind === "control") {
-      applyPromotion(this.#versions, record.data);
-      return [];
-    }
+  #messagesOf(record: ResultRecord): Effect.Effect<readonly OutgoingMessage[], LogUnavailable> {
+    return record.subject.startsWith("control.")
+      ? this.#promoted(record)
+      : Effect.succeed(this.#committed(record));
+  }
+
+  /** What a promotion changes for those who followed the version before. */
+  readonly #promoted = Effect.fnUntraced(function* (this: Relay, record: ResultRecord) {
+    const promotion = applyPromotion(this.#versions, record.data);
+    const plan = this.#plans.get(promotion.projection);
+    if (plan === undefined || this.#options.target !== "projections") return [];
+    const { projection, version, comparedAt } = promotion;
+    const source: RelaySource = { projection, version, subjects: plan.definition.subjects };
+    const differences = updateMessages(source, record.data);
+    if (comparedAt === 0 || !isLastPart(promotion)) return differences;
+    const { columns, updates } = yield* settledRows(
+      this.#options.results,
+      promotion,
+      record.sequence,
+    );
+    return [...differences, ...updates.map((update) => updateMessage(source, columns, update))];
+  });
+
+  #committed(record: ResultRecord): readonly OutgoingMessage[] {
+    const [, projection, version] = record.subject.split(".");
     const plan = this.#plans.get(projection ?? "");
     if (plan === undefined || this.#versions.get(plan.definition.name) !== Number(version))
       return [];

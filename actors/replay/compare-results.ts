@@ -43,7 +43,7 @@ export class ResultsOutOfOrder extends Error {
 const startOf = (result: Result): number => result.window?.start ?? 0;
 const endOf = (result: Result): number => result.window?.end ?? 0;
 
-const order = (left: Result, right: Result): number =>
+export const order = (left: Result, right: Result): number =>
   left.key === right.key
     ? startOf(left) - startOf(right) || endOf(left) - endOf(right) || left.ordinal - right.ordinal
     : Buffer.compare(Buffer.from(left.key), Buffer.from(right.key));
@@ -57,7 +57,7 @@ const isNewer = (result: Result, { sequences, watermark }: ReplayBound): boolean
 };
 
 /** Doubles by their bits, int64 by all digits, names in order. */
-const sameValues = (left: readonly NamedValue[], right: readonly NamedValue[]): boolean =>
+export const sameValues = (left: readonly NamedValue[], right: readonly NamedValue[]): boolean =>
   left.length === right.length &&
   left.every(({ name, value }, i) => {
     const other = right[i]!;
@@ -85,7 +85,7 @@ const sameValue = (left: Value | undefined, right: Value | undefined): boolean =
 };
 
 /** Steps through results and insists on B1. */
-class Cursor {
+export class Cursor {
   readonly #results: AsyncIterator<Result>;
   current: Result | undefined;
 

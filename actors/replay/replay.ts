@@ -18,6 +18,8 @@ import { buildVersion } from "./build-version.ts";
 import type { BuildProgress, BuiltVersion } from "./build-version.ts";
 import { compareResults } from "./compare-results.ts";
 import type { Comparison } from "./compare-results.ts";
+import { findDifferences } from "./differences.ts";
+import type { Differences, TooManyDifferences } from "./differences.ts";
 import { ReplayFailed } from "./errors.ts";
 import type { PromotedElsewhere } from "./errors.ts";
 import { newReplayLife, stepReplay } from "./replay-machine.ts";
@@ -93,12 +95,32 @@ export class Replay {
   }
 
   /**
-   * Makes the new version the active one; returns the RESULTS sequence of the promotion. Refused for
-   * one that differs unless `anyway` is set.
+   * How the new table of results differs from the live one, for `promote` to tell subscribers. Both are
+   * read as `compare` reads them, but as of `comparedAt` or later.
    */
-  promote(anyway: boolean): Effect.Effect<number, PromotedElsewhere> {
+  differences(
+    comparedAt: number,
+    readResults: (version: number) => AsyncIterable<Result>,
+  ): Effect.Effect<Differences | TooManyDifferences, ReplayFailed> {
+    const { live, next } = this.versions;
+    return Effect.tryPromise({
+      try: () => findDifferences(readResults(live), readResults(next), comparedAt),
+      catch: (error) => this.#failed(error instanceof Error ? error.message : String(error)),
+    });
+  }
+
+  /**
+   * Makes the new version the active one; returns the RESULTS sequence of the promotion. Refused for
+   * one that differs unless `anyway` is set. Without `differences` subjects are not told of them.
+   */
+  promote(anyway: boolean, differences?: Differences): Effect.Effect<number, PromotedElsewhere> {
     const next = stepReplay(this.#life, { type: "promote", anyway });
-    return promote(this.#ports.results, this.#plan.definition.name, this.versions).pipe(
+    return promote(
+      this.#ports.results,
+      this.#plan.definition.name,
+      this.versions,
+      differences,
+    ).pipe(
       Effect.tap(() =>
         Effect.sync(() => {
           this.#life = next;

@@ -8,6 +8,7 @@ import { untilAvailable } from "../commit/until-available.ts";
 import type { ResultLog } from "../ports/result-log.ts";
 import { FIRST_VERSION } from "../relay/active-versions.ts";
 import { mergeSpec, partitionSpec } from "../worker/task-specs.ts";
+import type { Differences } from "./differences.ts";
 import { PromotedElsewhere } from "./errors.ts";
 
 /** Where a projection's versions stand. */
@@ -56,20 +57,33 @@ export const findVersions = Effect.fnUntraced(function* (
   return { live, next, promotion: record?.sequence ?? 0, definitionChanged };
 });
 
+const NO_BYTES = new Uint8Array(0);
+
 /** From the returned sequence on the version is the active one, for every reader of RESULTS. */
 export const promote = Effect.fnUntraced(function* (
   results: ResultLog["Service"],
   projection: string,
   { live, next, promotion }: Versions,
+  differences?: Differences,
 ): Effect.fn.Return<number, PromotedElsewhere> {
   const time = yield* Clock.currentTimeMillis;
-  const data = Promotion.encode({
-    projection,
-    version: next,
-    previousVersion: live,
-    time,
-  }).finish();
-  const append = results.append(controlSubject(projection), [data], promotion);
+  const fragments = differences?.fragments ?? [];
+  const partCount = Math.max(1, fragments.length);
+  const parts = Array.from({ length: partCount }, (_, partIndex) => {
+    const head = Promotion.encode({
+      projection,
+      version: next,
+      previousVersion: live,
+      time,
+      partIndex,
+      partCount,
+      comparedAt: differences?.comparedAt ?? 0,
+      columns: [],
+      updates: [],
+    }).finish();
+    return Buffer.concat([head, fragments[partIndex] ?? NO_BYTES]);
+  });
+  const append = results.append(controlSubject(projection), parts, promotion);
   return yield* untilAvailable(append).pipe(
     Effect.catchTag("Fenced", () =>
       Effect.fail(new PromotedElsewhere({ projection, version: next })),

@@ -132,7 +132,13 @@ describe("the loop starts again after a defect", () => {
           });
         });
         const log = yield* publish;
-        const promotion = { projection: "by-key", version: 2, previousVersion: 1, time: 0 };
+        const promotion = {
+          ...Promotion.decode(new Uint8Array(0)),
+          projection: "by-key",
+          version: 2,
+          previousVersion: 1,
+          time: 0,
+        };
         const data = Promotion.encode(promotion).finish();
         yield* until(() => board.status?.tasks.some(({ state }) => state === "live") === true);
         log.results.append([{ subject: "control.by-key", data }], -1);

@@ -12,7 +12,7 @@
  *     not looked at again.
  */
 import { Clock, Effect } from "effect";
-import { commitSubject } from "../../proto/subjects.ts";
+import { commitSubject, controlSubject } from "../../proto/subjects.ts";
 import type { TaskId } from "../../proto/subjects.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { readMarker } from "../commit/marker.ts";
@@ -43,6 +43,20 @@ const relayedUpTo = Effect.fnUntraced(function* (outlet: RelayTarget["Service"])
   const projections = yield* outlet.cursor("projections");
   const deadLetters = yield* outlet.cursor("dlq");
   return Math.min(projections.position, deadLetters.position) + 1;
+});
+
+/** Projections whose last promotion is not relayed: what it changed is told from both versions' commits. */
+const unsettledPromotions = Effect.fnUntraced(function* (
+  results: ResultLog["Service"],
+  plans: readonly ProjectionPlan[],
+  relayed: number,
+) {
+  const unsettled = new Set<string>();
+  for (const { definition } of plans) {
+    const last = yield* results.last(controlSubject(definition.name));
+    if (last !== undefined && last.sequence >= relayed) unsettled.add(definition.name);
+  }
+  return unsettled;
 });
 
 /** The oldest sequence that the merging task of a partial task still needs. */
@@ -80,8 +94,9 @@ export const trimRegularly = Effect.fnUntraced(function* (
   const round = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis;
     const relayed = yield* relayedUpTo(outlet);
+    const unsettled = yield* unsettledPromotions(results, plans, relayed);
     for (const { task, commits } of options.tasks()) {
-      if (commits === 0) continue;
+      if (commits === 0 || unsettled.has(task.projection)) continue;
       const merged = task.kind === "partial" ? yield* mergeNeedsFrom(results, task) : Infinity;
       const below = Math.min(relayed, merged);
       yield* results.trim(commitSubject(task), below, now - retentionOf(task));
@@ -89,7 +104,7 @@ export const trimRegularly = Effect.fnUntraced(function* (
     if (!ownsRelays(slot)) return;
     for (const task of superseded(plans, options.active)) {
       const subject = commitSubject(task);
-      if (finished.has(subject)) continue;
+      if (finished.has(subject) || unsettled.has(task.projection)) continue;
       const more = yield* results.trim(subject, relayed, now - retentionOf(task));
       if (!more) finished.add(subject);
     }

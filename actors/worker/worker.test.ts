@@ -123,7 +123,13 @@ test("a promotion drains the old version's tasks and starts the new one's", () =
         );
       yield* until(() => versions("by-key").has(1) && versions("by-store").has(1));
       for (const projection of ["by-key", "by-store"]) {
-        const promotion = { projection, version: 2, previousVersion: 1, time: 0 };
+        const promotion = {
+          ...Promotion.decode(new Uint8Array(0)),
+          projection,
+          version: 2,
+          previousVersion: 1,
+          time: 0,
+        };
         const data = Promotion.encode(promotion).finish();
         log.results.append([{ subject: `control.${projection}`, data }], -1);
       }

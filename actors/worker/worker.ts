@@ -14,7 +14,12 @@ import { EventLog } from "../ports/event-log.ts";
 import { RelayTarget } from "../ports/relay-target.ts";
 import { ResultLog } from "../ports/result-log.ts";
 import { SnapshotStore } from "../ports/snapshot-store.ts";
-import { activeVersionsAt, applyPromotion, CONTROL_FILTER } from "../relay/active-versions.ts";
+import {
+  activeVersionsAt,
+  applyPromotion,
+  CONTROL_FILTER,
+  isLastPart,
+} from "../relay/active-versions.ts";
 import type { ActiveVersions } from "../relay/active-versions.ts";
 import { Relay } from "../relay/relay.ts";
 import { keepRunning } from "../task/keep-running.ts";
@@ -63,8 +68,10 @@ const followPromotions = Effect.fnUntraced(function* (
     const reader = yield* results.open([CONTROL_FILTER], position + 1);
     while (true) {
       for (const record of yield* reader.next) {
-        const { projection, version } = applyPromotion(active, record.data);
+        const promotion = applyPromotion(active, record.data);
+        const { projection, version } = promotion;
         position = record.sequence;
+        if (!isLastPart(promotion)) continue;
         yield* Effect.logInfo(`version ${version} of ${projection} is now the active one`);
         yield* host.follow(active);
       }

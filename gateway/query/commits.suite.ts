@@ -68,7 +68,11 @@ export const commitMessage = (commit: Commit): Message => ({
 
 export const promotionMessage = (projection: string, version: number): Message => ({
   subject: controlSubject(projection),
-  data: Promotion.encode({ projection, version, previousVersion: 0, time: 0 }).finish(),
+  data: Promotion.encode({
+    ...Promotion.decode(new Uint8Array(0)),
+    projection,
+    version,
+  }).finish(),
 });
 
 export const recordOf = (sequence: number, message: Message): ResultRecord => ({

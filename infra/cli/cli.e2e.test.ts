@@ -95,7 +95,13 @@ it(
       "--json",
     ]);
     const { version } = json(promoted.stdout) as { version: number };
-    expect(json(promoted.stdout)).toMatchObject({ live: 1, promoted: true, differences: 0 });
+    expect(json(promoted.stdout)).toMatchObject({
+      live: 1,
+      promoted: true,
+      differences: 0,
+      changed: 0,
+      retracted: 0,
+    });
 
     await publish(
       departure("3", "2001-03-06T09:00:00Z", -5),

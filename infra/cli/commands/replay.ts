@@ -6,6 +6,9 @@ import { join } from "node:path";
 import { Clock, Effect, Layer } from "effect";
 import type { BuiltVersion } from "../../../actors/replay/build-version.ts";
 import type { Comparison } from "../../../actors/replay/compare-results.ts";
+import { untilAvailable } from "../../../actors/commit/until-available.ts";
+import { ResultLog } from "../../../actors/ports/result-log.ts";
+import type { Differences, TooManyDifferences } from "../../../actors/replay/differences.ts";
 import { makeReplay, type Replay } from "../../../actors/replay/replay.ts";
 import type { ProjectionPlan } from "../../../projections/definition/plan.ts";
 import { valueToJson } from "../../../proto/result-json.ts";
@@ -21,7 +24,7 @@ import { GatewayClient } from "../gateway-client.ts";
 import { untilGatewayHasRead } from "../gateway-position.ts";
 import type { ReplayFlags, Run } from "../program.ts";
 import { findSystem, nothingRuns } from "../running-system.ts";
-import { count, duration, time } from "../terminal/format.ts";
+import { bytes, count, counted, duration, time } from "../terminal/format.ts";
 import { Progress } from "../terminal/progress.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { systemLogs } from "./start.ts";
@@ -78,6 +81,10 @@ const build = (plan: ProjectionPlan, { err }: Terminal) =>
     return { replay, built };
   });
 
+/** All current results of a version, in order. */
+const resultsOf = (client: GatewayClient, projection: string) => (version: number) =>
+  client.listResults({ projection, keyPrefix: "", from: undefined, to: undefined, version });
+
 const compare = (
   replay: Replay,
   { version }: Built,
@@ -87,15 +94,18 @@ const compare = (
 ) =>
   Effect.gen(function* () {
     yield* untilGatewayHasRead(run, version.resultsSequence);
-    return yield* replay.compare(version, (number) =>
-      client.listResults({
-        projection,
-        keyPrefix: "",
-        from: undefined,
-        to: undefined,
-        version: number,
-      }),
-    );
+    return yield* replay.compare(version, resultsOf(client, projection));
+  });
+
+/** What subscribers of subjects are to be told, and the same for who promotes. */
+const findDifferences = (replay: Replay, projection: string, client: GatewayClient, run: RunFile) =>
+  Effect.gen(function* () {
+    const comparedAt = yield* untilAvailable((yield* ResultLog).lastSequence);
+    yield* untilGatewayHasRead(run, comparedAt);
+    const found = yield* replay.differences(comparedAt, resultsOf(client, projection));
+    return "limitBytes" in found
+      ? { differences: undefined, inWords: tooMany(found, projection) }
+      : { differences: found, inWords: toldOf(found, projection) };
   });
 
 const shownValues = (result: Result | undefined): string =>
@@ -146,18 +156,34 @@ export const replay = (projection: string, flags: ReplayFlags, terminal: Termina
       err.write(renderComparison(comparison));
       const same = (comparison?.differences ?? 0) === 0;
       const promoted = flags.promote === true && (same || flags.force === true);
-      if (promoted) yield* made.promote(flags.force === true);
+      const told = promoted ? yield* findDifferences(made, projection, client, run) : undefined;
+      if (promoted) yield* made.promote(flags.force === true, told?.differences);
       else yield* made.abandon;
-      err.write(outcome(promoted, same, live, next));
+      err.write(`${outcome(promoted, same, live, next)}${told?.inWords ?? ""}`);
       if (flags.json === true) {
         const { equal, newer, differences } = comparison ?? {};
         const summary = { projection, live, version: next, events, ms: built.ms, promoted };
-        terminal.out.write(`${JSON.stringify({ ...summary, equal, newer, differences })}\n`);
+        const { changed, retracted } = told?.differences ?? {};
+        terminal.out.write(
+          `${JSON.stringify({ ...summary, equal, newer, differences, changed, retracted })}\n`,
+        );
       }
       return same || promoted ? 0 : EXIT_FAILED;
     });
     return yield* work.pipe(Effect.provide(services));
   }).pipe(Effect.scoped, Effect.provide(systemLogs({ logLevel: "warn" }, terminal)));
+
+const tooMany = ({ limitBytes }: TooManyDifferences, projection: string): string =>
+  `More than ${bytes(limitBytes)} of results differ, so that projections.${projection}.> is not told of them:\n` +
+  "whoever follows it must load the results from the gateway anew (docs/SUBJECTS.md).\n";
+
+const toldOf = ({ changed, retracted }: Differences, projection: string): string => {
+  if (changed + retracted === 0) return "All results stand as they were published.\n";
+  return (
+    `projections.${projection}.> is told what that changes: ${counted(changed, "result")} new or different, ` +
+    `${count(retracted)} retracted.\n`
+  );
+};
 
 const outcome = (promoted: boolean, same: boolean, live: number, next: number): string => {
   if (promoted) return `Version ${next} is now the active one.\n`;

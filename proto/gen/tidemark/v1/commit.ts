@@ -70,7 +70,8 @@ export interface Commit {
 
 /**
  * Appended to RESULTS when another version of a projection becomes the active
- * one: what commits follow it is by definition after the switch.
+ * one: what commits follow it is by definition after the switch. Its parts are
+ * one atomic append, each with what subscribers have to be told of the switch.
  */
 export interface Promotion {
   projection: string;
@@ -79,6 +80,21 @@ export interface Promotion {
   previousVersion: number;
   /** Wall clock of the operator's command: milliseconds since the epoch. */
   time: number;
+  /** Parts of this promotion, from 0; one that has none counts as the only one. */
+  partIndex: number;
+  partCount: number;
+  /**
+   * Sequence of RESULTS as of which the differences were found: the relay adds
+   * what the previous version published after it. 0: nobody looked for them.
+   */
+  comparedAt: number;
+  /**
+   * The differences, numbered as in Commit: results of the version that differ
+   * from the previous version's or are new, and retractions with revision 0 of
+   * those that only the previous version has.
+   */
+  columns: string[];
+  updates: Update[];
 }
 
 /** A Result without what its Commit already says. */
@@ -399,7 +415,17 @@ export const Commit: MessageFns<Commit> = {
 };
 
 function createBasePromotion(): Promotion {
-  return { projection: "", version: 0, previousVersion: 0, time: 0 };
+  return {
+    projection: "",
+    version: 0,
+    previousVersion: 0,
+    time: 0,
+    partIndex: 0,
+    partCount: 0,
+    comparedAt: 0,
+    columns: [],
+    updates: [],
+  };
 }
 
 export const Promotion: MessageFns<Promotion> = {
@@ -415,6 +441,21 @@ export const Promotion: MessageFns<Promotion> = {
     }
     if (message.time !== 0) {
       writer.uint32(32).int64(message.time);
+    }
+    if (message.partIndex !== 0) {
+      writer.uint32(40).uint32(message.partIndex);
+    }
+    if (message.partCount !== 0) {
+      writer.uint32(48).uint32(message.partCount);
+    }
+    if (message.comparedAt !== 0) {
+      writer.uint32(56).uint64(message.comparedAt);
+    }
+    for (const v of message.columns) {
+      writer.uint32(162).string(v!);
+    }
+    for (const v of message.updates) {
+      Update.encode(v!, writer.uint32(170).fork()).join();
     }
     return writer;
   },
@@ -462,6 +503,46 @@ export const Promotion: MessageFns<Promotion> = {
             }
 
             message.time = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.partIndex = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.partCount = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.comparedAt = longToNumber(reader.uint64());
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.columns.push(reader.string());
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.updates.push(Update.decode(reader, reader.uint32()));
             continue;
           }
         }
