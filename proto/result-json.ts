@@ -67,6 +67,17 @@ export const updateToJson = (source: UpdateSource, update: Update): string => {
   );
 };
 
+/** The same without values, for where they do not fit: `"values":null`, and how large they are as JSON. */
+export const updateWithoutValues = (
+  { projection, version }: UpdateSource,
+  update: Update,
+  omittedBytes: number,
+): string =>
+  head(projection, version, update.key) +
+  windowToJson(update.windowStart, update.windowEnd) +
+  `,"kind":"${kindName(update.kind)}","revision":${update.revision},"watermark":${update.watermark}` +
+  `,"values":null,"omittedBytes":${omittedBytes}}`;
+
 export const resultToJson = (result: Result): string => {
   const body = valuesToJson(result.values);
   return (

@@ -102,4 +102,6 @@ export const UPDATE_HEADERS = {
   ordinal: "Tidemark-Ordinal",
   watermark: "Tidemark-Watermark",
   key: "Tidemark-Key",
+  /** On an update whose values are left out, since they would not fit: their size as JSON. */
+  omitted: "Tidemark-Omitted-Bytes",
 } as const;

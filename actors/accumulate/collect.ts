@@ -8,6 +8,10 @@
  *     COLLECT_STRING_BYTES_MAX.
  */
 import type { ExpressionType } from "../../projections/definition/expression.ts";
+import {
+  COLLECT_BYTES_MAX,
+  COLLECT_STRING_BYTES_MAX,
+} from "../../projections/definition/weight.ts";
 import type { Vector } from "../expression/vector.ts";
 import { ByteReader } from "../kernel/byte-writer.ts";
 import { ByteWriter } from "../kernel/byte-writer.ts";
@@ -16,8 +20,7 @@ import type { Accumulator } from "./accumulator.ts";
 import { writeListValue, writeRecordValue } from "./composite.ts";
 import { scalarBytes, writeScalarValue } from "./scalar.ts";
 
-export const COLLECT_BYTES_MAX = 256 * 1024;
-export const COLLECT_STRING_BYTES_MAX = 1024;
+export { COLLECT_BYTES_MAX, COLLECT_STRING_BYTES_MAX };
 
 const NOTHING = new Uint8Array(0);
 

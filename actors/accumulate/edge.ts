@@ -6,13 +6,14 @@
  * repeats it. A string is kept up to EDGE_BYTES_MAX.
  */
 import type { ExpressionType } from "../../projections/definition/expression.ts";
+import { EDGE_BYTES_MAX } from "../../projections/definition/weight.ts";
 import type { Vector } from "../expression/vector.ts";
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { growFloats, writeStringValue } from "./accumulator.ts";
 import type { Accumulator } from "./accumulator.ts";
 import { cutAt, writeNumberValue } from "./scalar.ts";
 
-export const EDGE_BYTES_MAX = 1024;
+export { EDGE_BYTES_MAX };
 
 /** An empty slot's time is NaN, which no event's is. */
 export class Edge implements Accumulator {

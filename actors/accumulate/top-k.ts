@@ -3,6 +3,7 @@
  * are none. See `frequent-items.ts`. Strings count by their first TOP_K_BYTES_MAX bytes.
  */
 import type { ExpressionType } from "../../projections/definition/expression.ts";
+import { TOP_K_BYTES_MAX } from "../../projections/definition/weight.ts";
 import type { Vector } from "../expression/vector.ts";
 import type { ByteReader } from "../kernel/byte-writer.ts";
 import { ByteWriter } from "../kernel/byte-writer.ts";
@@ -13,7 +14,7 @@ import { writeListValue, writeRecordValue } from "./composite.ts";
 import { FrequentItems } from "./frequent-items.ts";
 import { scalarBytes, writeScalarValue } from "./scalar.ts";
 
-export const TOP_K_BYTES_MAX = 256;
+export { TOP_K_BYTES_MAX };
 
 export interface TopKOptions {
   readonly k: number;

@@ -174,6 +174,7 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
       return;
     }
     const { bytes, start, end } = keyBytes(gate.key, row);
+    if (gate.refusesKey(batch, row, end - start)) return;
     const keyId = this.#keys.intern(bytes, start, end);
     const full = this.#whyFull(keyId);
     if (full !== undefined) {

@@ -3,11 +3,14 @@
  *
  * S1. The same record gives the same messages in the same order, so that an offset into them means
  *     the same after a restart.
+ * S2. A message fits into one of NATS. Values that are small as Protobuf can be six times as large as
+ *     JSON; an update whose body would not fit goes out without them, and says so. It is never dropped:
+ *     its revision must be seen.
  */
 import { Update } from "../../proto/gen/tidemark/v1/commit.ts";
 import { DeadLetter, DeadLetter_Reason } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import { partitionOf } from "../../proto/partitioner.ts";
-import { kindName, updateToJson } from "../../proto/result-json.ts";
+import { kindName, updateToJson, updateWithoutValues } from "../../proto/result-json.ts";
 import {
   deadLetterSubject,
   escapeKey,
@@ -15,6 +18,7 @@ import {
   UPDATE_HEADERS,
 } from "../../proto/subjects.ts";
 import type { SubjectsDefinition } from "../../projections/definition/definition.ts";
+import { MESSAGE_BYTES_MIN } from "../../projections/definition/weight.ts";
 import type { OutgoingMessage } from "../ports/relay-target.ts";
 import { COLUMNS_FIELD, DEAD_LETTERS_FIELD, itemsOf, UPDATES_FIELD } from "./commit-items.ts";
 
@@ -24,6 +28,9 @@ export interface RelaySource {
   readonly version: number;
   readonly subjects: SubjectsDefinition;
 }
+
+/** What is left of a message is for its subject and its headers: a key of 3 KiB, twice, and some. */
+export const BODY_BYTES_MAX = MESSAGE_BYTES_MIN - 16 * 1024;
 
 const utf8 = new TextDecoder();
 const encoder = new TextEncoder();
@@ -42,20 +49,27 @@ export const updateMessage = (
   { projection, version, subjects }: RelaySource,
   columns: readonly string[],
   update: Update,
-): OutgoingMessage => ({
-  subject: projectionSubject(projection, subjectToken(subjects, update.key)),
-  headers: [
-    [UPDATE_HEADERS.kind, kindName(update.kind)],
-    [UPDATE_HEADERS.revision, String(update.revision)],
-    [UPDATE_HEADERS.version, String(version)],
-    [UPDATE_HEADERS.windowStart, String(update.windowStart)],
-    [UPDATE_HEADERS.windowEnd, String(update.windowEnd)],
-    ...ordinalHeader(update.ordinal),
-    [UPDATE_HEADERS.watermark, String(update.watermark)],
-    [UPDATE_HEADERS.key, escapeKey(update.key)],
-  ],
-  data: encoder.encode(updateToJson({ projection, version, columns }, update)),
-});
+): OutgoingMessage => {
+  const json = { projection, version, columns };
+  let data = encoder.encode(updateToJson(json, update));
+  const omitted = data.byteLength > BODY_BYTES_MAX ? data.byteLength : undefined;
+  if (omitted !== undefined) data = encoder.encode(updateWithoutValues(json, update, omitted));
+  return {
+    subject: projectionSubject(projection, subjectToken(subjects, update.key)),
+    headers: [
+      [UPDATE_HEADERS.kind, kindName(update.kind)],
+      [UPDATE_HEADERS.revision, String(update.revision)],
+      [UPDATE_HEADERS.version, String(version)],
+      [UPDATE_HEADERS.windowStart, String(update.windowStart)],
+      [UPDATE_HEADERS.windowEnd, String(update.windowEnd)],
+      ...ordinalHeader(update.ordinal),
+      [UPDATE_HEADERS.watermark, String(update.watermark)],
+      [UPDATE_HEADERS.key, escapeKey(update.key)],
+      ...(omitted === undefined ? [] : [[UPDATE_HEADERS.omitted, String(omitted)] as const]),
+    ],
+    data,
+  };
+};
 
 /** Of a commit, or of a part of a promotion: columns and updates have the same numbers in both. */
 export const updateMessages = (

@@ -11,6 +11,7 @@ import { ResultLog } from "../ports/result-log.ts";
 import { salesPlan } from "../testkit/plans.ts";
 import { broker, Faults, turns, until, virtually } from "../testkit/virtual-engine.ts";
 import type { Broker } from "../testkit/virtual-engine.ts";
+import { BODY_BYTES_MAX, updateMessages } from "./messages.ts";
 import { Relay } from "./relay.ts";
 import type { RelayKind } from "./relay.ts";
 
@@ -279,3 +280,23 @@ test("the cursor moves on over commits without messages, in its own time", () =>
       expect(relay.status.position).toBeGreaterThan(10);
     }),
   ));
+
+test("an update whose values do not fit into a message goes out without them, and says so (S2)", () => {
+  const heavy: Update = {
+    ...update("k"),
+    // One byte in a commit, six as JSON.
+    values: [{ kind: { $case: "stringValue", value: "\u0001".repeat(200_000) } }],
+  };
+  const source = { projection: "sales", version: 1, subjects: { by: "key" } } as const;
+  const data = Commit.encode({ ...EMPTY, columns: ["n"], updates: [heavy, update("l")] }).finish();
+  const [without, neighbour] = updateMessages(source, data);
+  expect(JSON.parse(Buffer.from(without!.data).toString())).toMatchObject({
+    key: "k",
+    revision: 1,
+    values: null,
+    omittedBytes: expect.any(Number),
+  });
+  expect(new Map(without!.headers).get("Tidemark-Omitted-Bytes")).toMatch(/^1200\d\d\d$/);
+  expect(new Map(neighbour!.headers).has("Tidemark-Omitted-Bytes")).toBe(false);
+  expect(without!.data.byteLength).toBeLessThan(BODY_BYTES_MAX);
+});

@@ -9,6 +9,7 @@ import { DeadLetter_Reason } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { Window } from "../../proto/gen/tidemark/v1/result.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { GROUP_KEY_BYTES_MAX } from "../../projections/definition/weight.ts";
 import { compileExpression } from "../expression/evaluator.ts";
 import type { Evaluator } from "../expression/evaluator.ts";
 import { emptyVector } from "../expression/vector.ts";
@@ -89,6 +90,14 @@ export class EventGate {
     this.books.late++;
     const reason = DeadLetter_Reason.REASON_LATE;
     this.#deadLetter(batch, row, { reason, window, lateness, error });
+  }
+
+  /** Refuses an event whose key is too long for a result, and tells whether it did. */
+  refusesKey(batch: EventBatch, row: number, keyBytes: number): boolean {
+    if (keyBytes <= GROUP_KEY_BYTES_MAX) return false;
+    const limit = `the limit is ${GROUP_KEY_BYTES_MAX}`;
+    this.poison(batch, row, `the key of its result is ${keyBytes} bytes long; ${limit}`);
+    return true;
   }
 
   /** The projection's own code, or a limit, refused the event. */

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { DeadLetter_Reason } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import { Event } from "../../proto/gen/tidemark/v1/event.ts";
+import { GROUP_KEY_BYTES_MAX } from "../../projections/definition/weight.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
 import { describeUpdate, digestHex, PartitionRun } from "../testkit/run.ts";
@@ -195,4 +196,24 @@ test("a restart anywhere changes no output and no digest", () => {
     expect(digestHex(run.core)).toBe(digestHex(whole.core));
   }
   expect(imbalance(whole.core.progress().books)).toBe(0);
+});
+
+test("a key that is too long for a result is poison, and its neighbours count", () => {
+  const plan = salesPlan({ ...COUNT, key: { field: "store" } });
+  const run = new PartitionRun(plan);
+  const of = (id: string, store: string): Sale => ({ ...sale(id, 1), store });
+  const longest = "x".repeat(GROUP_KEY_BYTES_MAX);
+  run
+    .read(encodeBatch([of("a", "s"), of("b", `${longest}y`), of("c", longest), sale("d", 20)]))
+    .take();
+  expect(run.output.partials.map(({ key }) => key.length)).toEqual([1, GROUP_KEY_BYTES_MAX]);
+  expect(run.output.deadLetters).toHaveLength(1);
+  expect(run.output.deadLetters[0]).toMatchObject({
+    reason: DeadLetter_Reason.REASON_POISON,
+    eventId: "b",
+    error: "the key of its result is 1025 bytes long; the limit is 1024",
+  });
+  const { books } = run.core.progress();
+  expect(books).toMatchObject({ events: 4, counted: 3, poison: 1 });
+  expect(imbalance(books)).toBe(0);
 });

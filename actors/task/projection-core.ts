@@ -132,6 +132,7 @@ export class ProjectionCore implements TaskCore<EventBatch> {
         continue;
       }
       const bytes = keyBytes(key, row);
+      if (gate.refusesKey(batch, row, bytes.end - bytes.start)) continue;
       const keyId = keys.intern(bytes.bytes, bytes.start, bytes.end);
       const outcome = windows.add(row, eventTimes[row]!, keyId, watermark);
       if (outcome === COUNTED) {

@@ -85,6 +85,21 @@ export class JetStreamOff extends Schema.TaggedError<JetStreamOff>()("JetStreamO
   }
 }
 
+/** What Tidemark writes would not fit into the server's messages. */
+export class PayloadTooSmall extends Schema.TaggedError<PayloadTooSmall>()("PayloadTooSmall", {
+  where: Schema.String,
+  actualBytes: Schema.Number,
+  minimumBytes: Schema.Number,
+}) {
+  override get message(): string {
+    return (
+      `nats-server at ${this.where} takes messages of at most ${this.actualBytes} bytes (max_payload); ` +
+      `Tidemark needs ${this.minimumBytes}, the server's own default. Set "max_payload: ${this.minimumBytes}" ` +
+      `or more in its configuration.`
+    );
+  }
+}
+
 export class PortInUse extends Schema.TaggedError<PortInUse>()("PortInUse", {
   server: Schema.String,
   port: Schema.Int,
@@ -160,4 +175,5 @@ export type ServerError =
   BinaryMissing | PortInUse | DirectoryUnusable | DirectoryInUse | ServerFailed;
 
 /** What checking a server can fail with. */
-export type InspectError = ServerUnreachable | ServerTooOld | NotDurable | JetStreamOff;
+export type InspectError =
+  ServerUnreachable | ServerTooOld | NotDurable | JetStreamOff | PayloadTooSmall;

@@ -101,6 +101,18 @@ test("a server that is too old is refused with both versions", async () => {
   );
 });
 
+test("a server whose messages are too small is refused with both sizes", async () => {
+  const info = { server_id: "N", version: "2.12.1", jetstream: true, max_payload: 65_536 };
+  const error = await run(
+    Effect.gen(function* () {
+      const url = yield* greeter(`INFO ${JSON.stringify(info)}\r\n`);
+      return yield* Effect.flip(requireNats(yield* inspectNats(url), strict));
+    }),
+  );
+  expect(error._tag).toBe("PayloadTooSmall");
+  expect(error.message).toContain("at most 65536 bytes (max_payload); Tidemark needs 1048576");
+});
+
 test("a server without JetStream is refused", async () => {
   const info = { server_id: "N", version: "2.12.1", max_payload: 1_048_576 };
   const error = await run(

@@ -5,11 +5,13 @@
  *     the waiver is said as a notice.
  */
 import { Effect, Schema } from "effect";
+import { MESSAGE_BYTES_MIN } from "../../projections/definition/weight.ts";
 import { isNewEnough, minimumVersion } from "./binary.ts";
 import {
   type InspectError,
   JetStreamOff,
   NotDurable,
+  PayloadTooSmall,
   ServerTooOld,
   ServerUnreachable,
 } from "./errors.ts";
@@ -107,6 +109,10 @@ export const requireNats = Effect.fnUntraced(function* (
     return yield* new ServerTooOld({ server, where, actual: version, minimum });
   }
   if (!inspection.jetStream) return yield* new JetStreamOff({ where });
+  if (inspection.maxPayloadBytes < MESSAGE_BYTES_MIN) {
+    const actualBytes = inspection.maxPayloadBytes;
+    return yield* new PayloadTooSmall({ where, actualBytes, minimumBytes: MESSAGE_BYTES_MIN });
+  }
   if (sync === "always") return [];
   if (options.requireFsync) return yield* new NotDurable({ where, reason: sync });
   return [

@@ -25,6 +25,8 @@ export interface NatsServerOptions extends Omit<LaunchOptions, "binary"> {
   readonly fsync?: boolean | undefined;
   /** Bound of all streams together. Default: `storeLimitBytes`. */
   readonly maxStoreBytes?: number | undefined;
+  /** Default: `natsMaxPayloadBytes`. */
+  readonly maxPayloadBytes?: number | undefined;
 }
 
 export interface RunningNatsServer extends RunningServer {
@@ -40,6 +42,7 @@ interface Settings {
   readonly storeDir: string;
   readonly fsync: boolean;
   readonly maxStoreBytes: number;
+  readonly maxPayloadBytes?: number | undefined;
 }
 
 /** The configuration file. Strings are quoted as JSON, which its format understands. */
@@ -53,7 +56,7 @@ export function natsConfig(settings: Settings): string {
     `server_name: ${JSON.stringify(settings.name)}`,
     `listen: "127.0.0.1:${settings.port}"`,
     `http: "127.0.0.1:${settings.monitorPort}"`,
-    `max_payload: ${natsMaxPayloadBytes}`,
+    `max_payload: ${settings.maxPayloadBytes ?? natsMaxPayloadBytes}`,
     `max_pending: ${natsMaxPendingBytes}`,
     `jetstream {`,
     ...jetstream.map((line) => `  ${line}`),
@@ -91,6 +94,7 @@ const start = Effect.fn("NatsServer.start")(function* (
             monitorPort,
             storeDir: options.dir,
             fsync: options.fsync ?? true,
+            maxPayloadBytes: options.maxPayloadBytes,
             maxStoreBytes: options.maxStoreBytes ?? (await storeLimitBytes(options.dir)),
           }),
         ),

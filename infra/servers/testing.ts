@@ -51,7 +51,7 @@ export interface TestServers {
 }
 
 export interface TestServersOptions {
-  readonly nats?: Pick<NatsServerOptions, "fsync" | "maxStoreBytes">;
+  readonly nats?: Pick<NatsServerOptions, "fsync" | "maxStoreBytes" | "maxPayloadBytes">;
 }
 
 interface Life<S> {

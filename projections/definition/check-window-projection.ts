@@ -9,6 +9,7 @@ import { NAME_RULE, OUTPUT_NAME } from "./output-name.ts";
 import { zoneRules } from "../zone/zone-rules.ts";
 import type { WindowPlan } from "./plan.ts";
 import { at, NOT_NEGATIVE, shown, type Mistakes } from "./reading.ts";
+import { overweight } from "./weight.ts";
 
 const checkAggregates = (
   value: unknown,
@@ -37,6 +38,8 @@ export const windowKind: KindChecker<WindowPlan> = {
     const lateness = given["allowedLatenessMs"] ?? 0;
     const allowedLatenessMs = mistakes.duration(lateness, "allowedLatenessMs", NOT_NEGATIVE);
     const aggregates = checkAggregates(given["aggregates"], mistakes, scope);
+    const heavy = mistakes.list.length === 0 ? overweight(aggregates) : undefined;
+    if (heavy !== undefined) mistakes.add("aggregates", heavy);
     const emit = checkEmit(given["emit"] ?? { mode: "final" }, mistakes, WINDOW_TRIGGERS);
     if (window?.kind === "global" && emit?.mode === "final") {
       mistakes.add(

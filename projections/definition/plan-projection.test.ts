@@ -399,3 +399,18 @@ describe("mistakes", () => {
     ]);
   });
 });
+
+describe("what one result may weigh", () => {
+  const collect = { fn: "collect", of: { field: "store" }, limit: 1_000 } as const;
+  const withCollects = (count: number) => {
+    const names = Array.from({ length: count }, (_, i) => [`c${i}`, collect] as const);
+    return () => planProjection({ ...definition, aggregates: Object.fromEntries(names) }, topic);
+  };
+
+  it("is bounded over all aggregates, and the error names the limit and the heaviest", () => {
+    expect(withCollects(3)).not.toThrow();
+    expect(withCollects(4)).toThrow(
+      /aggregates: one result may weigh 1087 KiB, but the limit is 896 KiB: c0 up to 272 KiB/,
+    );
+  });
+});

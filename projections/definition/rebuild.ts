@@ -10,6 +10,16 @@ import type {
 } from "./definition.ts";
 import { formatDuration } from "./duration.ts";
 
+/** Of the longest; an hour can be two where clocks are put back. */
+const DAYS_MAX = {
+  hour: 1 / 12,
+  day: 1.05,
+  week: 7.05,
+  month: 31.05,
+  quarter: 92.05,
+  year: 366.05,
+};
+
 /** From the first event that a window may hold to its end, in event time; undefined if nobody can say. */
 const lengthMs = (window: WindowDefinition): number | undefined => {
   switch (window.kind) {
@@ -20,6 +30,8 @@ const lengthMs = (window: WindowDefinition): number | undefined => {
     // A session that goes on for longer is the exception that monitoring must find.
     case "session":
       return window.gapMs;
+    case "calendar":
+      return DAYS_MAX[window.unit] * 86_400_000;
     case "global":
       return Infinity;
     default:
