@@ -219,4 +219,11 @@ export const actions = (terminal: Terminal): Actions => ({
         terminal,
       );
     }),
+
+  schema: (name) =>
+    attempt(async () => {
+      const { schemaText } = await import("../../projections/json-schema/definition-schemas.ts");
+      terminal.out.write(schemaText(name));
+      return 0;
+    }),
 });

@@ -38,6 +38,7 @@ it("reads options with their types and defaults", () => {
   expect(parse("publish", "orders", "--type", "orders.Paid").calls).toEqual([
     ["publish", "orders", "-", { type: "orders.Paid" }],
   ]);
+  expect(parse("schema").calls).toEqual([["schema", "projection"]]);
   expect(parse("list", "p", "--from", "2001-03-01", "--limit", "5").calls).toEqual([
     ["list", "p", { key: "", from: Date.UTC(2001, 2, 1), limit: 5 }],
   ]);
@@ -48,6 +49,7 @@ it.each([
   [["demo", "--event", "5"], "unknown option '--event'"],
   [["list", "p", "--from", "2001-03-01T08:00:00"], "a time with its zone"],
   [["get", "p"], "missing required argument 'key'"],
+  [["schema", "topics"], "Allowed choices are projection, topic."],
   [["frobnicate"], "unknown command 'frobnicate'"],
 ])("refuses %j and says why", (line, reason) => {
   const { calls, output, error } = parse(...line);
@@ -68,6 +70,7 @@ it.each([
   "doctor",
   "replay",
   "test",
+  "schema",
 ])("shows examples in the help of %s", (command) => {
   const { output } = parse(command, "--help");
   expect(output).toMatch(/Examples:\n {2}\$ /);

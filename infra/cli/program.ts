@@ -2,8 +2,9 @@
  * The command line: names, options, help and examples. What a command does is in `commands/`, loaded
  * when it is called: `tidemark --help` must not wait for a database.
  */
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import type { Effect } from "effect";
+import type { SchemaName } from "../../projections/json-schema/definition-schemas.ts";
 import type { AddressOptions } from "./running-system.ts";
 
 /** A command at work; its value is the exit code. */
@@ -23,6 +24,7 @@ export interface Actions {
   readonly audit: (projection: string | undefined, options: AuditFlags) => Run;
   readonly replay: (projection: string, options: ReplayFlags) => Run;
   readonly test: (cases: readonly string[], options: TestFlags) => Run;
+  readonly schema: (name: SchemaName) => Run;
 }
 
 interface Json {
@@ -332,6 +334,20 @@ ${examples(
 )}`,
     )
     .action((cases: string[], options: TestFlags) => run(actions.test(cases, options)));
+
+  program
+    .command("schema")
+    .description("print the JSON Schema of definitions that are written as JSON")
+    .addArgument(
+      new Argument("[definition]", "of what")
+        .choices(["projection", "topic"])
+        .default("projection"),
+    )
+    .addHelpText(
+      "after",
+      examples("tidemark schema > projection.schema.json", "tidemark schema topic"),
+    )
+    .action((name: SchemaName) => run(actions.schema(name)));
 
   return program;
 };

@@ -2,7 +2,9 @@
 import { mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { PROJECTION_SCHEMA } from "../../projections/json-schema/definition-schemas.ts";
 import * as language from "../../projections/index.ts";
 import {
   BYTES_PER_KEY_MAX,
@@ -51,6 +53,9 @@ describe("DEFINITIONS.md", () => {
   it("begins with a project that runs", async () => {
     const [example] = blocks(await read("DEFINITIONS.md"), "ts");
     await write("sales.projection.ts", example!);
+    const [written] = (await loadConfig({ cwd: folder, environment: {} })).projections;
+    const valid = new Ajv2020().compile(PROJECTION_SCHEMA as object);
+    expect(valid(JSON.parse(JSON.stringify(written)))).toBe(true);
     const [planned] = planConfig(await loadConfig({ cwd: folder, environment: {} }));
     expect(planned?.projections[0]?.definition.name).toBe("revenue-by-store");
     expect(planned?.projections[0]?.merged).toBe(true);
@@ -81,9 +86,13 @@ describe("DEFINITIONS.md", () => {
 
   it("has JSON that plans", async () => {
     const text = (await read("DEFINITIONS.md")).split("\n## As JSON\n")[1]!;
-    const [json] = blocks(text, "json");
+    const written = blocks(text, "json").map((json) => JSON.parse(json));
     const topics = [{ name: "sales", schemas: ["shop.proto"], types: ["shop.Sale"] }];
-    const config = { topics, projections: [JSON.parse(json!)] };
+    const valid = new Ajv2020().compile(PROJECTION_SCHEMA as object);
+    for (const definition of written) expect(valid(definition), definition.name).toBe(true);
+    // Within a configuration there is nothing for editors.
+    const projections = written.map((definition) => ({ ...definition, $schema: undefined }));
+    const config = { topics, projections };
     await write("data.json", JSON.stringify(config));
     const loaded = await loadConfig({ cwd: folder, environment: {}, config: "data.json" });
     expect(planConfig(loaded)[0]?.projections[0]?.definition).toMatchObject({

@@ -235,6 +235,37 @@ describe("tidemark.config.ts", () => {
     expect(planConfig(config)).toHaveLength(1);
   });
 
+  it("finds JSON files by their names, which may say for editors what schema they follow", async () => {
+    const $schema = "./node_modules/tidemark/dist/schema/projection.schema.json";
+    const window = { kind: "session", gapMs: "30 minutes" };
+    const aggregates = { n: { fn: "count" } };
+    const topics = [{ name: "sales", schemas: ["shop.proto"], types: ["shop.Sale"] }];
+    await write({
+      "shop.proto": PROTO,
+      "tidemark.config.json": JSON.stringify({ $schema: "./config.json", topics }),
+      "visits.projection.json": JSON.stringify({
+        $schema,
+        name: "visits",
+        topic: "sales",
+        window,
+        aggregates,
+      }),
+      "projection.json": JSON.stringify([
+        { name: "a", topic: "sales", window, aggregates },
+        { name: "b", topic: "sales", window, aggregates },
+      ]),
+    });
+    const [planned] = planConfig(await load());
+    expect(planned?.projections.map(({ definition }) => definition.name).sort()).toEqual([
+      "a",
+      "b",
+      "visits",
+    ]);
+    expect(planned?.projections[0]?.definition).toMatchObject({
+      window: { kind: "session", gapMs: 1_800_000 },
+    });
+  });
+
   it("is overridden by the environment, and that by flags", async () => {
     await write({ "tidemark.config.ts": "export default { workers: 2, dataDir: 'd' };" });
     const environment = {

@@ -5,10 +5,17 @@
  * B2. Compiled is what the entries of tsconfig.build.json reach: no tests, demo or benchmarks.
  * B3. A .proto file that compiled code reads lies where it lies in the source: the schemas of shipped
  *     projections beside them, the contract (for reflection) in proto/tidemark/.
+ * B4. dist/schema/ holds the JSON Schemas of definitions, as `tidemark schema` prints them.
  */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+
+import {
+  DEFINITION_SCHEMAS,
+  schemaText,
+} from "../../projections/json-schema/definition-schemas.ts";
+import type { SchemaName } from "../../projections/json-schema/definition-schemas.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const dist = join(root, "dist");
@@ -30,4 +37,9 @@ const shipped = protoFiles("projections").filter((file) => existsSync(join(dist,
 for (const file of [...protoFiles("proto/tidemark"), ...shipped]) {
   mkdirSync(dirname(join(dist, file)), { recursive: true });
   copyFileSync(join(root, file), join(dist, file));
+}
+
+mkdirSync(join(dist, "schema"));
+for (const name of Object.keys(DEFINITION_SCHEMAS) as SchemaName[]) {
+  writeFileSync(join(dist, "schema", `${name}.schema.json`), schemaText(name));
 }

@@ -1,8 +1,14 @@
 /** Sizes in bytes as people write them: a number, "512 B", "256 KiB", "4 MiB", "10 GiB". */
 
-const UNITS = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 } as const;
+export const BYTE_UNITS = {
+  B: 1,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  TiB: 1024 ** 4,
+} as const;
 
-export type ByteSize = number | `${number} ${keyof typeof UNITS}`;
+export type ByteSize = number | `${number} ${keyof typeof BYTE_UNITS}`;
 
 export const BYTE_SIZE_FORMS = 'a number of bytes, or text such as "256 KiB", "4 MiB", "10 GiB"';
 
@@ -13,7 +19,7 @@ export const parseByteSize = (value: unknown): number | undefined => {
   const match = /^\s*(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB)?\s*$/i.exec(value);
   if (match === null) return undefined;
   const name = (match[2] ?? "B").toLowerCase();
-  const unit = Object.entries(UNITS).find(([known]) => known.toLowerCase() === name)![1];
+  const unit = Object.entries(BYTE_UNITS).find(([known]) => known.toLowerCase() === name)![1];
   const bytes = Number(match[1]) * unit;
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 };

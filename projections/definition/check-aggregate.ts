@@ -1,5 +1,5 @@
 /**
- * Checks one aggregate that came as data and fills its defaults. `FORMS` is the one place to add an
+ * Checks one aggregate that came as data and fills its defaults. `AGGREGATE_FORMS` is the one place to add an
  * aggregate to the language; what a form does not name is an unknown key.
  */
 import {
@@ -14,15 +14,15 @@ import type { ExpressionType } from "./expression.ts";
 import { at, shown, type Fields, type Mistakes, type Range } from "./reading.ts";
 
 export const DISTINCT_PRECISION = 12;
-const PRECISIONS: Range = { min: 8, max: 16 };
+export const PRECISIONS: Range = { min: 8, max: 16 };
 
 export const QUANTILE_RELATIVE_ERROR = 0.01;
-const RELATIVE_ERRORS: Range = { min: 0.001, max: 0.1 };
-const QUANTILES_MAX = 100;
+export const RELATIVE_ERRORS: Range = { min: 0.001, max: 0.1 };
+export const QUANTILES_MAX = 100;
 
-const TOP_K: Range = { min: 1, max: 100 };
-const TOP_K_CAPACITY_MAX = 2_048;
-const COLLECTED: Range = { min: 1, max: 1_000 };
+export const TOP_K: Range = { min: 1, max: 100 };
+export const TOP_K_CAPACITY_MAX = 2_048;
+export const COLLECTED: Range = { min: 1, max: 1_000 };
 
 export const topKCapacity = (k: number): number => Math.max(256, 16 * k);
 
@@ -99,7 +99,7 @@ const ofScalar = (
   example = `${fn}(field("x"))`,
 ): Form => ({ takes: "scalar", example, options });
 
-const FORMS: Readonly<Record<FunctionName, Form>> = {
+export const AGGREGATE_FORMS: Readonly<Record<FunctionName, Form>> = {
   count: { takes: "nothing", example: "count()", options: {} },
   sum: ofNumber("sum"),
   min: ofNumber("min"),
@@ -131,7 +131,7 @@ const FORMS: Readonly<Record<FunctionName, Form>> = {
   ),
 };
 
-const FUNCTIONS = Object.keys(FORMS) as FunctionName[];
+const FUNCTIONS = Object.keys(AGGREGATE_FORMS) as FunctionName[];
 
 export interface CheckedAggregate {
   readonly name: string;
@@ -149,7 +149,7 @@ export const checkAggregate = (
   const named = mistakes.record(value, path);
   const fn = named && mistakes.oneOf(named["fn"], at(path, "fn"), FUNCTIONS);
   if (named === undefined || fn === undefined) return undefined;
-  const form = FORMS[fn];
+  const form = AGGREGATE_FORMS[fn];
   const given = mistakes.object(named, path, ["fn", "of", ...Object.keys(form.options)])!;
   const options = Object.fromEntries(
     Object.entries(form.options).map(([key, read]) => [

@@ -2,7 +2,7 @@
 import type { EarlyTriggers, EmitDefinition } from "./definition.ts";
 import { at, POSITIVE, shown, type Mistakes, type Range } from "./reading.ts";
 
-const EVENTS: Range = { min: 1, max: 1_000_000_000 };
+export const EVENTS: Range = { min: 1, max: 1_000_000_000 };
 
 type Trigger = keyof EarlyTriggers;
 
@@ -16,7 +16,7 @@ export const WINDOW_TRIGGERS = {
   everyEvents: "everyEvents",
 } as const satisfies Record<Trigger, Trigger>;
 
-const TRIGGERS: TriggerNames = { everyMs: "everyMs" };
+export const TRIGGERS: TriggerNames = { everyMs: "everyMs" };
 
 export const readEarly = (
   value: unknown,

@@ -31,7 +31,7 @@ export interface Scope {
   readonly sides?: Readonly<Partial<Record<SideName, Scope>>>;
 }
 
-const SIDES: readonly SideName[] = ["left", "right"];
+export const SIDES: readonly SideName[] = ["left", "right"];
 
 /** An expression that only one kind of projection has, told by a key of its own. */
 export interface ExtraForm {
@@ -55,20 +55,20 @@ export interface CheckedExpression {
   readonly values?: Readonly<Record<string, number>> | undefined;
 }
 
-const ENVELOPE: Readonly<Record<EnvelopeField, ExpressionType>> = {
+export const ENVELOPE: Readonly<Record<EnvelopeField, ExpressionType>> = {
   id: "string",
   type: "string",
   key: "string",
   time: "integer",
 };
-const UNARY: readonly UnaryOperator[] = ["not", "isNull", "negate"];
+export const UNARY: readonly UnaryOperator[] = ["not", "isNull", "negate"];
 const ARITHMETIC: readonly BinaryOperator[] = ["add", "subtract", "multiply", "divide"];
 const COMPARISON: readonly BinaryOperator[] = ["eq", "ne", "lt", "le", "gt", "ge"];
 const LOGICAL: readonly BinaryOperator[] = ["and", "or"];
-const OPERATORS: readonly string[] = [...UNARY, ...ARITHMETIC, ...COMPARISON, ...LOGICAL];
+export const OPERATORS: readonly string[] = [...UNARY, ...ARITHMETIC, ...COMPARISON, ...LOGICAL];
 const FORMS = ["field", "event", "literal", "lookup", "op"] as const;
 /** The keys of each form. */
-const KEYS: Readonly<Record<(typeof FORMS)[number], readonly string[]>> = {
+export const EXPRESSION_KEYS: Readonly<Record<(typeof FORMS)[number], readonly string[]>> = {
   field: ["field", "side"],
   event: ["event", "side"],
   literal: ["literal"],
@@ -328,7 +328,7 @@ export const checkExpression = (
   }
   const other = extraKeys.includes(forms[0]!) ? extra[forms[0]!] : undefined;
   const form = forms[0] as (typeof FORMS)[number];
-  mistakes.object(given, path, other?.keys ?? KEYS[form]);
+  mistakes.object(given, path, other?.keys ?? EXPRESSION_KEYS[form]);
   if (other !== undefined) return other.check(given, path, mistakes, scope);
   switch (form) {
     case "literal":

@@ -21,7 +21,7 @@ import type {
 import type { OutputColumn } from "./plan.ts";
 import { at, type Fields, type Mistakes } from "./reading.ts";
 
-const STEP_FUNCTIONS: readonly StepFunction[] = [
+export const STEP_FUNCTIONS: readonly StepFunction[] = [
   "first",
   "last",
   "count",

@@ -12,7 +12,7 @@ export const PATTERN_VALUES_MAX = 100;
 /** Of the values, those that are lists: they can be as long as a match. */
 export const PATTERN_LISTS_MAX = 6;
 
-const STRATEGIES = [
+export const STRATEGIES = [
   "noSkip",
   "skipToNext",
   "skipPastLastEvent",

@@ -26,8 +26,8 @@ export const CONDITIONS_MAX = 32;
 export const POSITIONS_MAX = 256;
 export const GROUPS_DEEP_MAX = 8;
 
-const CONTIGUITIES = ["next", "followedBy", "followedByAny"] as const;
-const STEP_KEYS = [
+export const CONTIGUITIES = ["next", "followedBy", "followedByAny"] as const;
+export const STEP_KEYS = [
   "step",
   "where",
   "contiguity",
@@ -37,20 +37,20 @@ const STEP_KEYS = [
   "greedy",
   "until",
 ] as const satisfies readonly (keyof PatternStep)[];
-const GROUP_KEYS = [
+export const GROUP_KEYS = [
   "group",
   "contiguity",
   "times",
   "optional",
   "between",
 ] as const satisfies readonly (keyof PatternGroup)[];
-const NEGATION_KEYS = [
+export const NEGATION_KEYS = [
   "not",
   "where",
   "contiguity",
 ] as const satisfies readonly (keyof PatternNegation)[];
 
-const COUNT = { min: 1, max: POSITIONS_MAX };
+export const COUNT = { min: 1, max: POSITIONS_MAX };
 
 class PatternCheck {
   readonly names: string[] = [];

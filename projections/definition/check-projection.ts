@@ -25,7 +25,7 @@ export interface CheckedProjection {
   readonly columns: readonly FieldColumn[];
 }
 
-const BASE_KEYS = [
+export const BASE_KEYS = [
   "name",
   "description",
   "topic",

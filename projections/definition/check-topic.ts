@@ -17,9 +17,9 @@ export const TOPIC_DEFAULTS = {
 export const PARTITIONS_MAX = 4096;
 
 /** Two weeks: the engine keeps the times of ids in 31 bits of milliseconds, and every id costs memory. */
-const DEDUPE_HORIZON = { min: 0, max: 14 * 86_400_000 };
+export const DEDUPE_HORIZON = { min: 0, max: 14 * 86_400_000 };
 
-const KEYS = [
+export const TOPIC_KEYS = [
   "name",
   "partitions",
   "schemas",
@@ -77,9 +77,9 @@ export const checkTopic = (
   named: (key: string) => string = (key) => key,
   path = "",
 ): TopicDefinition | undefined => {
-  const given = mistakes.object(value, path, KEYS);
+  const given = mistakes.object(value, path, TOPIC_KEYS);
   if (given === undefined) return undefined;
-  const where = (key: (typeof KEYS)[number]): string => at(path, named(key));
+  const where = (key: (typeof TOPIC_KEYS)[number]): string => at(path, named(key));
   const duration = (
     key: Exclude<keyof typeof TOPIC_DEFAULTS, "partitions" | "maxBytes">,
     range = NOT_NEGATIVE,

@@ -1,5 +1,5 @@
 /**
- * Checks the window of a projection that came as data and fills its defaults. `FORMS` is the one place
+ * Checks the window of a projection that came as data and fills its defaults. `WINDOW_FORMS` is the one place
  * to add a kind of window to the language; what a form does not name is an unknown key.
  */
 import { checkFunction, checkVersion } from "./code.ts";
@@ -37,18 +37,20 @@ const lengthOf = (key: string, given: Fields, mistakes: Mistakes) =>
 const offsetOf = (given: Fields, mistakes: Mistakes) =>
   mistakes.duration(given["offsetMs"] ?? 0, "window.offsetMs", WINDOW_OFFSET);
 
-const UNITS = ["hour", "day", "week", "month", "quarter", "year"] as const;
-const MONTHS: Range = { min: 1, max: 12 };
+export const CALENDAR_UNITS = ["hour", "day", "week", "month", "quarter", "year"] as const;
+export const MONTHS: Range = { min: 1, max: 12 };
+
+export const TIME_OF_DAY = /^([01]\d|2[0-3]):[0-5]\d$/;
 
 const readTimeOfDay = (value: unknown, path: string, mistakes: Mistakes): string | undefined =>
-  typeof value === "string" && /^([01]\d|2[0-3]):[0-5]\d$/.test(value)
+  typeof value === "string" && TIME_OF_DAY.test(value)
     ? value
     : mistakes.add(path, `must be a time of day such as "06:00", not ${shown(value)}`);
 
 /** What each option of a calendar window means for which units. */
-const CALENDAR_OPTIONS = {
+export const CALENDAR_OPTIONS = {
   dayStart: {
-    units: UNITS.slice(1),
+    units: CALENDAR_UNITS.slice(1),
     read: (value: unknown, path: string, mistakes: Mistakes) =>
       readTimeOfDay(value ?? "00:00", path, mistakes),
   },
@@ -65,7 +67,7 @@ const CALENDAR_OPTIONS = {
 } as const;
 
 function readCalendar(given: Fields, mistakes: Mistakes): Unchecked<CalendarWindow> {
-  const unit = mistakes.oneOf(given["unit"], "window.unit", UNITS);
+  const unit = mistakes.oneOf(given["unit"], "window.unit", CALENDAR_UNITS);
   const zone = checkZone(given["zone"], "window.zone", mistakes);
   if (unit === undefined || zone === undefined) return undefined;
   const options = Object.entries(CALENDAR_OPTIONS).flatMap(([key, { units, read }]) => {
@@ -83,7 +85,7 @@ function readCalendar(given: Fields, mistakes: Mistakes): Unchecked<CalendarWind
   return { kind: "calendar", unit, zone, ...Object.fromEntries(options) };
 }
 
-const FORMS: { readonly [K in Kind]: Form<K> } = {
+export const WINDOW_FORMS: { readonly [K in Kind]: Form<K> } = {
   tumbling: {
     keys: ["sizeMs", "offsetMs"],
     merges: true,
@@ -149,7 +151,7 @@ const FORMS: { readonly [K in Kind]: Form<K> } = {
 };
 
 /** Whether windows of a kind can be put together from the partials of partitions. */
-export const windowMerges = (kind: WindowDefinition["kind"]): boolean => FORMS[kind].merges;
+export const windowMerges = (kind: WindowDefinition["kind"]): boolean => WINDOW_FORMS[kind].merges;
 
 export const checkWindow = (value: unknown, mistakes: Mistakes): WindowDefinition | undefined => {
   if (value === undefined) {
@@ -157,9 +159,9 @@ export const checkWindow = (value: unknown, mistakes: Mistakes): WindowDefinitio
   }
   const named = mistakes.record(value, "window");
   if (named === undefined) return undefined;
-  const kind = mistakes.oneOf(named["kind"], "window.kind", Object.keys(FORMS) as Kind[]);
+  const kind = mistakes.oneOf(named["kind"], "window.kind", Object.keys(WINDOW_FORMS) as Kind[]);
   if (kind === undefined) return undefined;
-  const form = FORMS[kind];
+  const form = WINDOW_FORMS[kind];
   const given = mistakes.object(value, "window", ["kind", ...form.keys]);
   if (given === undefined) return undefined;
   const window = form.read(given, mistakes);

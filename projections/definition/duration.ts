@@ -5,7 +5,7 @@
  * D2. A result is a whole number that a double holds exactly.
  */
 
-const UNITS = {
+export const DURATION_UNITS = {
   ms: 1,
   millisecond: 1,
   milliseconds: 1,
@@ -25,7 +25,7 @@ const UNITS = {
   weeks: 604_800_000,
 } as const;
 
-export type DurationUnit = keyof typeof UNITS;
+export type DurationUnit = keyof typeof DURATION_UNITS;
 
 /** Milliseconds, or text: "500 ms", "90 seconds", "1 hour", "7 days", "1 hour 30 minutes", "0". */
 export type Duration =
@@ -52,7 +52,9 @@ export const parseDuration = (value: unknown): number | undefined => {
   let end = 0;
   PART.lastIndex = 0;
   for (let match = PART.exec(parts); match !== null; match = PART.exec(parts)) {
-    const unit = Object.hasOwn(UNITS, match[2]!) ? UNITS[match[2] as DurationUnit] : undefined;
+    const unit = Object.hasOwn(DURATION_UNITS, match[2]!)
+      ? DURATION_UNITS[match[2] as DurationUnit]
+      : undefined;
     if (unit === undefined) return undefined;
     total += Number(match[1]) * unit;
     end = PART.lastIndex;

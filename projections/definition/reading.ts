@@ -50,12 +50,16 @@ export class Mistakes {
     return undefined;
   }
 
-  /** An object with no other keys than `known`. Unknown ones are noted; the rest is still read. */
+  /**
+   * An object with no other keys than `known`. Unknown ones are noted; the rest is still read. A whole
+   * document may say, for editors, which schema it follows.
+   */
   object(value: unknown, path: string, known: readonly string[]): Fields | undefined {
     const fields = this.record(value, path);
     if (fields === undefined) return undefined;
     for (const key of Object.keys(fields)) {
       if (known.includes(key) || fields[key] === undefined) continue;
+      if (path === "" && key === "$schema") continue;
       const best = nearest(key, known);
       const hint = best === undefined ? "" : ` Did you mean ${JSON.stringify(best)}?`;
       this.add(at(path, key), `unknown key.${hint} The keys here are ${listed(known)}`);
