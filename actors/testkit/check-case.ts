@@ -230,7 +230,11 @@ class CaseChecker {
       if (!(error instanceof PayloadError)) throw error;
       const within = fields["data"] === undefined ? path : at(path, "data");
       const place = error.path === "" ? within : `${within}.${error.path}`;
-      return mistakes.add(place, error.reason);
+      const own = inline.some(([name]) => name === error.path)
+        ? nearest(error.path, EVENT_KEYS)
+        : undefined;
+      const hint = own === undefined ? "" : `; did you mean ${shown(own)} of the event?`;
+      return mistakes.add(place, `${error.reason}${hint}`);
     }
   }
 

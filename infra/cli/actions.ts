@@ -107,22 +107,24 @@ export const actions = (terminal: Terminal): Actions => ({
 
   tail: (name, flags) =>
     name === "dlq"
-      ? Effect.flatMap(
-          load(() => import("./commands/tail-dead-letters.ts")),
-          ({ tailDeadLetters }) =>
-            withNats(flags, (link) =>
-              tailDeadLetters(
-                {
-                  fromStart: flags.fromStart === true,
-                  keyPrefix: flags.key,
-                  limit: flags.limit,
-                  json: flags.json === true,
-                },
-                link,
-                terminal,
-              ),
+      ? Effect.gen(function* () {
+          const { tailDeadLetters } = yield* load(() => import("./commands/tail-dead-letters.ts"));
+          const { payloadReaders } = yield* load(() => import("./payload-readers.ts"));
+          const readerOf = yield* payloadReaders(flags);
+          return yield* withNats(flags, (link) =>
+            tailDeadLetters(
+              {
+                fromStart: flags.fromStart === true,
+                keyPrefix: flags.key,
+                limit: flags.limit,
+                json: flags.json === true,
+              },
+              link,
+              readerOf,
+              terminal,
             ),
-        )
+          );
+        })
       : withGateway(flags, async (client, signal) => {
           const { tail } = await import("./commands/tail.ts");
           return tail(

@@ -55,7 +55,12 @@ it(
     ]);
     const seen = letters.stdout.trim().split("\n").map(json);
     expect(seen).toMatchObject([
-      { reason: "late", eventId: "too-late", eventKey: "ORD" },
+      {
+        reason: "late",
+        eventId: "too-late",
+        eventKey: "ORD",
+        data: { delay: 30, distance: 1745, origin: "ORD", destination: "LAX" },
+      },
       { reason: "late", eventId: "too-late", eventKey: "ORD" },
     ]);
     expect(new Set(seen.map((letter) => (letter as { projection: string }).projection)).size).toBe(

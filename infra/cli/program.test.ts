@@ -58,21 +58,26 @@ it.each([
   expect(output).toContain(reason);
 });
 
-it.each([
-  "start",
-  "demo",
-  "bench",
-  "publish",
-  "tail",
-  "list",
-  "get",
-  "status",
-  "doctor",
-  "replay",
-  "test",
-  "schema",
-])("shows examples in the help of %s", (command) => {
-  const { output } = parse(command, "--help");
-  expect(output).toMatch(/Examples:\n {2}\$ /);
-  expect(output).toContain(`tidemark ${command}`);
-});
+const names = makeProgram("1.2.3", {} as Actions, () => undefined).commands.map((one) =>
+  one.name(),
+);
+
+it.each(names)(
+  "shows examples in the help of %s, and they are commands that it takes",
+  (command) => {
+    const { output } = parse(command, "--help");
+    const examples = output.split("Examples:\n")[1]!.match(/tidemark \S.*/g) ?? [];
+    expect(examples.length).toBeGreaterThan(0);
+    for (const example of examples) {
+      const words = example
+        .split(/ [>|] /)[0]!
+        .replaceAll("'", "")
+        .split(" ")
+        .slice(1);
+      expect(words[0]).toBe(command);
+      const { calls, error } = parse(...words);
+      expect(error, example).toBeUndefined();
+      expect(calls).toHaveLength(1);
+    }
+  },
+);

@@ -169,6 +169,7 @@ export const makeProgram = (
       examples(
         "tidemark start",
         "tidemark start ./orders.projection.ts --workers 4",
+        "tidemark start --port 0 --metrics-port 0 --data-dir /var/lib/tidemark",
         "TIDEMARK_NATS_URL=nats://10.0.0.5:4222 tidemark start",
       ),
     )
@@ -212,9 +213,11 @@ export const makeProgram = (
       `
 A line: {"id": "...", "type": "...", "key": "...", "time": "2001-01-01T00:05:00Z", "data": {...}}
 "id" and "type" may be left out. The exit code is 1 if any line was rejected; the others are stored.
+An id that the log has already is stored again and counts once; \`tidemark status\` shows such duplicates.
 ${examples(
   "tidemark publish orders orders.jsonl --type orders.Paid",
-  "generate-events | tidemark publish orders",
+  `echo '{"key": "o1", "time": "2025-01-01T12:00:00Z", "data": {"amount": 5}}' | tidemark publish orders --type orders.Paid`,
+  "generate-events | tidemark publish orders --json",
 )}`,
     )
     .action((topic: string, file: string, options: PublishFlags) =>
@@ -260,7 +263,10 @@ ${examples(
     .option("--at <time>", "start of the window (default: the latest window)", parseTime)
     .addHelpText(
       "after",
-      examples("tidemark get departures-by-origin ORD --at 2001-01-01T08:00:00Z"),
+      examples(
+        "tidemark get departures-by-origin ORD",
+        "tidemark get departures-by-origin ORD --at 2001-01-01T08:00:00Z --json",
+      ),
     )
     .action((projection: string, key: string, options: GetFlags) =>
       run(actions.get(projection, key, options)),
@@ -279,7 +285,10 @@ ${examples(
   withJson(withConfig(withNats(withGateway(program.command("doctor")))), "print JSON")
     .description("check servers, durability and stream settings; exit code 1 if anything is wrong")
     .option("--redis <url>", "redis-server to check (TIDEMARK_REDIS_URL)")
-    .addHelpText("after", examples("tidemark doctor"))
+    .addHelpText(
+      "after",
+      examples("tidemark doctor", "tidemark doctor --nats nats://10.0.0.5:4222 --json"),
+    )
     .action((options: DoctorFlags) => run(actions.doctor(options)));
 
   withJson(withConfig(withNats(withDataDir(program.command("audit")))), "print JSON")
@@ -314,6 +323,7 @@ ${examples("tidemark audit", "tidemark audit departures-by-origin", "tidemark au
       examples(
         "tidemark replay departures-by-origin",
         "tidemark replay departures-by-origin --promote",
+        "tidemark replay departures-by-origin --promote --force --json",
       ),
     )
     .action((projection: string, options: ReplayFlags) => run(actions.replay(projection, options)));

@@ -68,6 +68,8 @@ export const renderText = (line: LogLine, colour: boolean): string => {
   const paint = (code: string, text: string) => (colour ? `${code}${text}\x1b[0m` : text);
   const level = paint(COLOURS[line.level] ?? "", line.level.toUpperCase().padEnd(5));
   const fields = Object.entries(line.fields)
+    // What the message says already is for programs.
+    .filter(([, value]) => typeof value !== "string" || !line.message.includes(value))
     .map(([name, value]) => {
       const shown = jsonValue(value);
       return ` ${name}=${typeof shown === "string" ? shown : JSON.stringify(shown)}`;

@@ -42,6 +42,11 @@ it("writes aligned text, coloured only when asked", () => {
     cause: undefined,
   };
   expect(renderText(line, false)).toBe("00:00:00.000 INFO  gateway   listening port=4000");
+  // For people, what the message says is not said again beside it.
+  const fields = { task: "results.a.1.0", state: "live", attempt: 1 };
+  expect(renderText({ ...line, message: "task results.a.1.0 is live", fields }, false)).toBe(
+    "00:00:00.000 INFO  gateway   task results.a.1.0 is live attempt=1",
+  );
   expect(renderText(line, true)).toContain("\x1b[36mINFO ");
 });
 

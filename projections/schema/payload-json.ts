@@ -9,6 +9,7 @@ import {
   fromJsonString,
   toBinary,
   toJsonString,
+  ScalarType,
   type DescField,
   type DescMessage,
   type JsonValue,
@@ -46,13 +47,53 @@ export const binaryToJson = (
   }
 };
 
+const isContainer = (value: JsonValue): boolean => typeof value === "object" && value !== null;
+
 const reasonOf = (error: Error): string =>
   error.message
     .replace(/^cannot (?:decode|encode) .*? (?:from JSON|to binary): /, "")
     .replace(/^(?:list item #\d+|map (?:key|entry)[^:]*): /, "");
 
+const whole = (bits: 32 | 64, signed: boolean): readonly [bigint, bigint] =>
+  signed ? [-(2n ** BigInt(bits - 1)), 2n ** BigInt(bits - 1) - 1n] : [0n, 2n ** BigInt(bits) - 1n];
+
+/** Names and ranges of whole numbers. */
+const WHOLE: Readonly<Partial<Record<ScalarType, readonly [string, readonly [bigint, bigint]]>>> = {
+  [ScalarType.INT32]: ["int32", whole(32, true)],
+  [ScalarType.SINT32]: ["sint32", whole(32, true)],
+  [ScalarType.SFIXED32]: ["sfixed32", whole(32, true)],
+  [ScalarType.UINT32]: ["uint32", whole(32, false)],
+  [ScalarType.FIXED32]: ["fixed32", whole(32, false)],
+  [ScalarType.INT64]: ["int64", whole(64, true)],
+  [ScalarType.SINT64]: ["sint64", whole(64, true)],
+  [ScalarType.SFIXED64]: ["sfixed64", whole(64, true)],
+  [ScalarType.UINT64]: ["uint64", whole(64, false)],
+  [ScalarType.FIXED64]: ["fixed64", whole(64, false)],
+};
+const REAL: Readonly<Partial<Record<ScalarType, string>>> = {
+  [ScalarType.DOUBLE]: "double",
+  [ScalarType.FLOAT]: "float",
+};
+
+/** ProtoJSON takes numbers as text, too: "12" is an int64. Undefined for what is no number's field. */
+const numberReason = (scalar: ScalarType | undefined, value: JsonValue): string | undefined => {
+  if (scalar === undefined) return undefined;
+  const real = REAL[scalar];
+  const shown = JSON.stringify(value);
+  if (real !== undefined) return `must be a number (${real}), not ${shown}`;
+  const integer = WHOLE[scalar];
+  if (integer === undefined) return undefined;
+  const [name, [min, max]] = integer;
+  const exact = /^-?\d+$/.test(String(value)) ? BigInt(String(value)) : undefined;
+  return exact !== undefined && (exact < min || exact > max)
+    ? `must be from ${min} to ${max} (${name}), not ${shown}`
+    : `must be a whole number (${name}), or its digits as text, not ${shown}`;
+};
+
 /** Why a value does not fit its field. */
 const valueReason = (field: DescField, value: JsonValue, failure: Error): string => {
+  const number = isContainer(value) ? undefined : numberReason(field.scalar, value);
+  if (number !== undefined) return number;
   if (field.enum === undefined || typeof value !== "string") return reasonOf(failure);
   const names = field.enum.values.map(({ name }) => name);
   const reason = `${JSON.stringify(value)} is no value of the enum ${field.enum.typeName}`;

@@ -145,18 +145,26 @@ describe("JSON payloads", () => {
     expect(wrong('{"discont": 1}')).toBe(
       'discont: shop.Sale has no such field; did you mean "discount"?',
     );
-    expect(wrong('{"discount": "x"}')).toBe('discount: expected number (int32), got "x"');
-    expect(wrong('{"discount": 1.5}')).toBe("discount: expected number (int32), got 1.5");
-    expect(wrong('{"cents": "1e30"}')).toMatch(/^cents: expected bigint \(int64\)/);
+    expect(wrong('{"discount": "x"}')).toBe(
+      'discount: must be a whole number (sint32), or its digits as text, not "x"',
+    );
+    expect(wrong('{"discount": 1.5}')).toMatch(/^discount: must be a whole number .*, not 1\.5$/);
+    expect(wrong('{"cents": "1e30"}')).toMatch(/^cents: must be a whole number \(int64\)/);
+    expect(wrong('{"discount": 2147483648}')).toBe(
+      "discount: must be from -2147483648 to 2147483647 (sint32), not 2147483648",
+    );
+    expect(wrong('{"cents": "9223372036854775808"}')).toMatch(
+      /^cents: must be from -9223372036854775808 to /,
+    );
     expect(wrong('{"items": [{}, {"price": "cheap"}]}')).toBe(
-      'items[1].price: expected number (float64), got "cheap"',
+      'items[1].price: must be a number (double), not "cheap"',
     );
     expect(wrong('{"items": [{"giftOf": {"items": [{"nme": 1}]}}]}')).toBe(
       'items[0].giftOf.items[0].nme: shop.Sale.Item has no such field; did you mean "name"?',
     );
     expect(wrong('{"items": {}}')).toMatch(/^items: expected Array/);
     expect(wrong('{"byName": {"odd key": {"price": true}}}')).toBe(
-      'byName["odd key"].price: expected number (float64), got true',
+      'byName["odd key"].price: must be a number (double), not true',
     );
     expect(wrong('{"ratings": [1, 2, null]}')).toMatch(/^ratings\[2\]: /);
     expect(wrong('{"channel": "WBE"}')).toBe(

@@ -156,6 +156,26 @@ it("sends events again, under the same ids, whose storage is not known", async (
   expect(written.out).toBe("3 stored in orders\n");
 });
 
+it.each(["dql", "dead-letters"])(
+  "takes tail %s for the dead letters, and says so",
+  async (name) => {
+    const details = `there is no projection ${name}`;
+    const error = Object.assign(new Error(details), { code: status.NOT_FOUND, details });
+    // oxlint-disable-next-line require-yield
+    const subscribe = async function* (): AsyncGenerator<SubscribeResponse> {
+      throw error;
+    };
+    const { terminal } = screen();
+    const options = { projection: name, keyPrefix: "", fromStart: false, json: false, limit: 1 };
+    const client = { subscribe, address: "test:1" };
+    const { signal } = new AbortController();
+    await expect(tail(options, { client, terminal, sleep: noWait, signal })).rejects.toMatchObject({
+      message: details,
+      hint: "The dead letters are `tidemark tail dlq`.",
+    });
+  },
+);
+
 it("says which line the log did not take, and that sending again is safe", async () => {
   const { client } = ingest(() => Verdict.VERDICT_UNAVAILABLE);
   const { terminal } = screen();

@@ -6,7 +6,9 @@ import type { Survey, TaskSurvey } from "../survey.ts";
 import { plain } from "../terminal/colour.ts";
 import { renderFindings, streamMistakes } from "./doctor.ts";
 import { renderStatus, statusJson, summarise } from "./status.ts";
-import { deadLetterLine, reasonName } from "./tail-dead-letters.ts";
+import { payloadOf } from "../dead-letter-payload.ts";
+import { Event } from "../../../proto/gen/tidemark/v1/event.ts";
+import { deadLetterJson, deadLetterLine, reasonName } from "./tail-dead-letters.ts";
 import { DeadLetter, DeadLetter_Reason } from "../../../proto/gen/tidemark/v1/dead_letter.ts";
 
 const HOUR_MS = 3_600_000;
@@ -190,6 +192,31 @@ it("marks what is good and what is not", () => {
   ).toBe("✓ nats-server  version 2.15.1\n✗ durability   fsync is off\n");
 });
 
+it("shows the payload of a dead letter as JSON, and the bytes of what its schema cannot read", () => {
+  const empty = DeadLetter.decode(new Uint8Array(0));
+  const letter = (type: string, bytes: string): DeadLetter => {
+    const value = Buffer.from(bytes, "hex");
+    const data = { $case: "protobuf" as const, value };
+    const event = Event.encode({ id: "1", type, key: "k", eventTime: 0, data }).finish();
+    return { ...empty, topic: "t", event: Buffer.from(event) };
+  };
+  const reader = {
+    toJson: (type: string, bytes: Uint8Array) => {
+      if (type !== "known") throw new Error("no such type");
+      return JSON.stringify({ size: bytes.length });
+    },
+  };
+  const readerOf = (topic: string) => (topic === "t" ? reader : undefined);
+  expect(payloadOf(letter("known", "0801"), readerOf)).toEqual({ data: { size: 2 } });
+  expect(payloadOf(letter("other", "0801"), readerOf)).toEqual({ raw: "0801" });
+  expect(payloadOf(letter("known", "0801"), () => undefined)).toEqual({ raw: "0801" });
+  expect(payloadOf({ ...empty, event: Buffer.from("ff", "hex") }, readerOf)).toEqual({ raw: "ff" });
+  expect(JSON.parse(deadLetterJson(letter("known", "0801"), { data: { size: 2 } }))).toMatchObject({
+    reason: "unspecified",
+    data: { size: 2 },
+  });
+});
+
 it("says of a dead letter what happened to it", () => {
   const late = DeadLetter.decode(
     DeadLetter.encode({
@@ -212,8 +239,9 @@ it("says of a dead letter what happened to it", () => {
     }).finish(),
   );
   expect(reasonName(late.reason)).toBe("late");
-  expect(deadLetterLine(late)).toBe(
+  const line =
     "1970-01-01 09:00:00  late     departures-by-origin        AZO           late-0            " +
-      "1 min 30 s too late for the window of 1970-01-01 09:00:00",
-  );
+    "1 min 30 s too late for the window of 1970-01-01 09:00:00";
+  expect(deadLetterLine(late, { data: { delay: 5 } })).toBe(`${line}  {"delay":5}`);
+  expect(deadLetterLine(late, { raw: "0a" })).toBe(`${line}  0x0a`);
 });

@@ -6,12 +6,13 @@ import { status } from "@grpc/grpc-js";
 import { resultToJson } from "../../../proto/result-json.ts";
 import type { Result } from "../../../proto/gen/tidemark/v1/result.ts";
 import type { SubscribeRequest } from "../../../proto/gen/tidemark/v1/query.ts";
-import { fromServiceError, isServiceError } from "../cli-error.ts";
+import { CliError, fromServiceError, isServiceError } from "../cli-error.ts";
 import type { GatewayClient } from "../gateway-client.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { resultLine } from "./result-line.ts";
 
 const RETRY_MS = 500;
+const DEAD_LETTERS = /^(d[lq]{1,3}s?|dead-?_?letters?)$/i;
 
 export interface TailOptions {
   readonly projection: string;
@@ -29,6 +30,14 @@ export interface TailDependencies {
   readonly sleep: (ms: number) => Promise<void>;
   readonly signal: AbortSignal;
 }
+
+/** Close to "dlq" and unknown to the gateway: it is the dead letters that are meant. */
+const meant = (name: string, error: unknown, address: string): unknown => {
+  const told = fromServiceError(error, address);
+  const unknown = isServiceError(error) && error.code === status.NOT_FOUND;
+  if (!unknown || !(told instanceof CliError) || !DEAD_LETTERS.test(name)) return told;
+  return new CliError(told.message, { hint: "The dead letters are `tidemark tail dlq`." });
+};
 
 export const tail = async (
   options: TailOptions,
@@ -62,7 +71,7 @@ export const tail = async (
         isServiceError(error) &&
         (error.code === status.OUT_OF_RANGE || error.code === status.ABORTED);
       // A gateway that was never there is an error; one that went away comes back.
-      if (!(afresh || (cut && connected))) throw fromServiceError(error, client.address);
+      if (!(afresh || (cut && connected))) throw meant(options.projection, error, client.address);
       terminal.err.write(`${error.details}; subscribing again\n`);
       if (afresh) resumeToken = "";
     }
