@@ -1,5 +1,6 @@
 /** The public face of Tidemark: what `import ... from "tidemark"` gives. See docs/DEFINITIONS.md. */
 export {
+  aggregate,
   collect,
   count,
   distinct,

@@ -29,6 +29,16 @@ export interface Accumulator {
   merge(slot: number, from: ByteReader): void;
   /** Appends the fields of a tidemark.v1.Value; nothing for null. */
   writeValue(slot: number, out: ByteWriter): void;
+  /**
+   * Only where code of the user's accumulates, which can fail: tries a row on what the slots `from` hold,
+   * merged in their order, and keeps what comes of it for the next slot that is accumulated. Returns
+   * why it failed; "" if it did not.
+   */
+  stage?(from: readonly number[], row: number, input: Vector | undefined): string;
+  /** Forgets all that was staged. */
+  unstage?(): void;
+  /** Why the value that was written last is null, if code of the user's failed. */
+  failure?(slot: number): string | undefined;
 }
 
 export const growFloats = (column: Float64Array, capacity: number): Float64Array<ArrayBuffer> => {

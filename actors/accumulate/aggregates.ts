@@ -4,6 +4,7 @@ import { quantileName } from "../../projections/definition/check-aggregate.ts";
 import type { Accumulator } from "./accumulator.ts";
 import { Collect } from "./collect.ts";
 import { Count } from "./count.ts";
+import { Custom } from "./custom.ts";
 import { Distinct } from "./distinct.ts";
 import { Edge } from "./edge.ts";
 import { Extreme } from "./extreme.ts";
@@ -49,6 +50,8 @@ export const makeAccumulator = (aggregate: AggregatePlan): Accumulator => {
       return new TopK(definition, aggregate.inputType!);
     case "collect":
       return new Collect(definition.limit, aggregate.inputType!);
+    case "custom":
+      return new Custom(aggregate.name, definition);
     case "variance":
     case "stddev":
       return new Variance(integer ? new ExactSpread() : new DoubleSpread(), definition);

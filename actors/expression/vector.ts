@@ -16,6 +16,8 @@ export interface Vector {
   ends: Int32Array;
   /** Event times; only for the aggregates that go by them. */
   times: Float64Array | undefined;
+  /** Several expressions at once, for aggregates of the user's; then nothing else is meaningful. */
+  parts: readonly Vector[] | undefined;
 }
 
 const NO_BYTES = new Uint8Array(0);
@@ -31,6 +33,7 @@ export const emptyVector = (type: ExpressionType): Vector => ({
   starts: NO_OFFSETS,
   ends: NO_OFFSETS,
   times: undefined,
+  parts: undefined,
 });
 
 /** Makes room for `rows` computed numbers or booleans. */

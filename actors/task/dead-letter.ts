@@ -1,9 +1,10 @@
 /** Makes the dead letter of one row of a batch (SEMANTICS section 8). */
-import type { DeadLetter, DeadLetter_Reason } from "../../proto/gen/tidemark/v1/dead_letter.ts";
+import { DeadLetter_Reason, type DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { Window } from "../../proto/gen/tidemark/v1/result.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { EVENT_TIME_MAX } from "../kernel/record-batch-scanner.ts";
+import type { Publication } from "./draft-writer.ts";
 import { CODE_VERSION } from "../version.ts";
 
 const decoder = new TextDecoder();
@@ -40,5 +41,33 @@ export const deadLetterOf = (
     error: verdict.error,
     codeVersion: CODE_VERSION,
     event: Buffer.from(bytes.slice(batch.eventStarts[row]!, batch.eventEnds[row]!)),
+  };
+};
+
+/** Of a result that has a null where code of the user's failed to merge states that are sound. */
+export const failedResultOf = (
+  task: { readonly plan: ProjectionPlan; readonly version: number },
+  publication: Publication,
+  ingestTime: number,
+  error: string,
+): DeadLetter => {
+  const { windowStart, windowEnd, partition, sequence, index } = publication;
+  return {
+    reason: DeadLetter_Reason.REASON_POISON,
+    topic: task.plan.topic.definition.name,
+    projection: task.plan.definition.name,
+    version: task.version,
+    position: { partition, sequence, index },
+    eventId: "",
+    eventType: "",
+    eventKey: decoder.decode(publication.key),
+    eventTime: Math.abs(windowStart) <= EVENT_TIME_MAX ? windowStart : 0,
+    ingestTime,
+    window: { start: windowStart, end: windowEnd },
+    watermark: publication.watermark,
+    lateness: 0,
+    error: `${error}; the value was published as null`,
+    codeVersion: CODE_VERSION,
+    event: Buffer.alloc(0),
   };
 };

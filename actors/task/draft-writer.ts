@@ -20,6 +20,8 @@ const DEAD_LETTERS = tagOf(23, 2);
 export interface ValueColumn {
   /** Appends the fields of a tidemark.v1.Value; nothing for null. */
   writeValue(slot: number, out: ByteWriter): void;
+  /** Why the value that was written last is null, where code of the user's makes it and failed. */
+  failure?(slot: number): string | undefined;
 }
 
 /** What every update and partial says about itself. */
@@ -43,6 +45,10 @@ export class DraftWriter {
   deadLetters = 0;
   readonly #columns: readonly string[];
   readonly #values: readonly ValueColumn[];
+  /** Those of them that code of the user's makes. */
+  readonly #fallible: readonly ValueColumn[];
+  /** Called after an update with a value that is null because that code failed. */
+  onFailure: ((publication: Publication, error: string) => void) | undefined;
   #fragments: Uint8Array[] = [];
   #fragmentBytes = 0;
   #out = new ByteWriter(64 * 1024);
@@ -53,6 +59,7 @@ export class DraftWriter {
   constructor(columns: readonly string[], values: readonly ValueColumn[]) {
     this.#columns = columns;
     this.#values = values;
+    this.#fallible = values.filter(({ failure }) => failure !== undefined);
   }
 
   get bytes(): number {
@@ -84,6 +91,10 @@ export class DraftWriter {
     item.varintField(0x58, publication.ordinal);
     this.#append(UPDATES, item.bytes, item.length, true);
     this.updates++;
+    for (const value of this.#fallible) {
+      const error = value.failure!(slot);
+      if (error !== undefined) this.onFailure?.(publication, error);
+    }
   }
 
   /** The accumulators of `slot` as a partial. */

@@ -27,6 +27,7 @@ import { CODE_VERSION } from "../version.ts";
 import { MergedWatermark } from "../watermark/watermark.ts";
 import { closesAt, expiresAt } from "../window/assigner.ts";
 import { emptyBooks } from "./books-keeper.ts";
+import { failedResultOf } from "./dead-letter.ts";
 import { DraftWriter } from "./draft-writer.ts";
 import { MergePane, MergePanes } from "./merge-panes.ts";
 import type { MergeEntry } from "./merge-panes.ts";
@@ -73,6 +74,10 @@ export class MergeCore implements TaskCore<MergeInput> {
     for (const accumulator of this.#accumulators) accumulator.grow(1);
     const columns = plan.aggregates.map((aggregate) => aggregate.name);
     this.#draft = new DraftWriter(columns, this.#accumulators);
+    this.#draft.onFailure = (publication, error) =>
+      this.#draft.deadLetter(
+        failedResultOf({ plan, version }, publication, this.#ingestTime, error),
+      );
     this.#panes = new MergePanes(plan.topic.definition.partitions);
   }
 

@@ -28,6 +28,7 @@ import { SlotStore } from "../window/slot-store.ts";
 import { COUNTED, LATE, POISON } from "../window/window-operator.ts";
 import type { WindowOperator } from "../window/window-operator.ts";
 import { readBooks, writeBooks } from "./books-keeper.ts";
+import { failedResultOf } from "./dead-letter.ts";
 import { DraftPublisher } from "./draft-publisher.ts";
 import { DraftWriter } from "./draft-writer.ts";
 import { EventGate } from "./event-gate.ts";
@@ -62,6 +63,10 @@ export class ProjectionCore implements TaskCore<EventBatch> {
     this.#store = new SlotStore(plan.aggregates, this.#early.everyEvents);
     const columns = plan.outputs.map(({ name }) => name);
     this.#draft = new DraftWriter(columns, this.#store.accumulators);
+    this.#draft.onFailure = (publication, error) =>
+      this.#draft.deadLetter(
+        failedResultOf({ plan, version }, publication, this.#progress.ingestClock, error),
+      );
     this.#gate = new EventGate({ plan, version, partition }, this.#draft);
     const task = { merged: plan.merged, partition };
     this.#publisher = new DraftPublisher(this.#draft, this.#store, this.#progress, task);

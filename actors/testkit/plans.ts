@@ -62,7 +62,7 @@ export const AGGREGATES: Readonly<Record<string, AggregateDefinition>> = {
 };
 
 const inputTypeOf = (aggregate: AggregateDefinition): AggregatePlan["inputType"] => {
-  if (aggregate.fn === "count") return undefined;
+  if (!("of" in aggregate)) return undefined;
   const { of } = aggregate;
   const column = "field" in of ? COLUMNS.find(({ path }) => path === of.field) : undefined;
   return column?.type ?? "integer";

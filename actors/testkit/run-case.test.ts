@@ -1,6 +1,7 @@
 /** The test kit fails what must fail, and says what and where. */
 import { expect, test } from "vitest";
-import { revenueByStore } from "../../projections/orders/orders.ts";
+import { aggregate, count, custom, field, projection } from "../../projections/index.ts";
+import { orders, revenueByStore } from "../../projections/orders/orders.ts";
 import { parseCase } from "./case-file.ts";
 import type { Case, ExpectedUpdate } from "./case.ts";
 import { renderFailures, runCase, runContent } from "./run-case.ts";
@@ -209,4 +210,34 @@ test("a chain of calls runs the case at each expectation", () => {
     .expectBooks({ counted: 2, filtered: 1 })
     .expectDeadLetters();
   expect(() => chain.expectUpdates({ key: "x" })).toThrow("- x         (nothing)");
+});
+
+test("windows and aggregates by functions run like all others, restarts and batches included", () => {
+  const longest = aggregate({
+    inputs: { items: field("items"), store: field("store") },
+    init: () => ({ items: 0, store: "" }),
+    add: (state, { items, store }: { items: number; store: string }) => {
+      if (items > 9) throw new RangeError("too many items");
+      return items > state.items ? { items, store } : state;
+    },
+    merge: (a, b) => (b.items > a.items ? b : a),
+    result: ({ store }) => store,
+  });
+  testProjection(
+    projection("longest", {
+      source: orders,
+      types: ["orders.Paid"],
+      window: custom({ assign: (time) => [[time - (time % 1000), time - (time % 1000) + 1500]] }),
+      aggregates: { longest, n: count() },
+    }),
+  )
+    .events([
+      { key: "k", time: "2024-01-01T08:00:00.100Z", store: "x", items: 1 },
+      { key: "k", time: "2024-01-01T08:00:00.200Z", store: "y", items: 3 },
+      { key: "k", time: "2024-01-01T08:00:00.300Z", store: "z", items: 10 },
+    ])
+    .watermark("2024-01-01T08:00:02Z")
+    .expectUpdates({ key: "k", kind: "final", longest: "y", n: 2 })
+    .expectDeadLetters({ reason: "poison", time: "2024-01-01T08:00:00.300Z" })
+    .expectBooks({ counted: 2, poison: 1 });
 });

@@ -82,6 +82,8 @@ export class AlignedWindows implements WindowOperator {
       return LATE;
     }
     const store = this.#store;
+    const { tries } = this.#run;
+    if (tries && this.#isPoison(row, keyId)) return POISON;
     for (let w = 0; w < live.length; w++) {
       const pane = live[w]!;
       const slot = pane.slotOf(keyId, store);
@@ -94,7 +96,18 @@ export class AlignedWindows implements WindowOperator {
         this.#unpublished.touch(slot);
       }
     }
+    if (tries) this.#run.settle();
     return COUNTED;
+  }
+
+  /** Tries the event in each of its windows. */
+  #isPoison(row: number, keyId: number): boolean {
+    for (const pane of this.#live) {
+      const slot = pane.find(keyId, this.#store);
+      this.poison = this.#run.attempt(row, slot < 0 ? [] : [slot]);
+      if (this.poison !== "") return true;
+    }
+    return false;
   }
 
   /** Whether a window at hand has another end than the live one of the same start (Z2). */

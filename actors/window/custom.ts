@@ -6,7 +6,7 @@
  *     start (Z2 as far as one event shows it; AlignedWindows compares with the windows that live).
  */
 import type { AssignWindows } from "../../projections/definition/definition.ts";
-import { describeThrown, describeValue } from "../kernel/user-code.ts";
+import { describeThrown, describeValue } from "../../projections/definition/user-code.ts";
 import type { WindowAssigner } from "./assigner.ts";
 
 /** What `assign` returns for an event that is poison; `error` says why. */

@@ -20,18 +20,23 @@ export class Pane {
     this.end = end;
   }
 
-  /** The slot of a key, made empty if it is new. */
-  slotOf(keyId: number, store: SlotStore): number {
+  /** The slot of a key; -1 if it has none. */
+  find(keyId: number, store: SlotStore): number {
     const table = this.#table;
     const { keyIds } = store;
     const mask = table.length - 1;
     let index = (Math.imul(keyId, 0x9e3779b1) >>> 7) & mask;
     for (;;) {
       const slot = table[index]! - 1;
-      if (slot < 0) break;
-      if (keyIds[slot] === keyId) return slot;
+      if (slot < 0 || keyIds[slot] === keyId) return slot;
       index = (index + 1) & mask;
     }
+  }
+
+  /** The slot of a key, made empty if it is new. */
+  slotOf(keyId: number, store: SlotStore): number {
+    const found = this.find(keyId, store);
+    if (found >= 0) return found;
     const slot = store.allocate(keyId, this.start, this.end);
     this.add(slot, store);
     return slot;

@@ -15,7 +15,7 @@ import { closesAt, expiresAt } from "./assigner.ts";
 import { DueHeap } from "./due-heap.ts";
 import { FINALIZED } from "./slot-store.ts";
 import type { SlotStore } from "./slot-store.ts";
-import { COUNTED, LATE, Run, UnpublishedSlots } from "./window-operator.ts";
+import { COUNTED, LATE, POISON, Run, UnpublishedSlots } from "./window-operator.ts";
 import type { Outcome, Publisher, WindowOperator } from "./window-operator.ts";
 
 export interface SessionOptions {
@@ -28,7 +28,7 @@ export interface SessionOptions {
 
 export class SessionWindows implements WindowOperator {
   readonly lateWindow = { start: 0, end: 0 };
-  readonly poison = "";
+  poison = "";
   readonly #store: SlotStore;
   readonly #publisher: Publisher;
   readonly #gapMs: number;
@@ -85,12 +85,17 @@ export class SessionWindows implements WindowOperator {
       return LATE;
     }
     const absorbed = sessions.slice(first, after);
+    if (this.#run.tries) {
+      this.poison = this.#run.attempt(row, absorbed);
+      if (this.poison !== "") return POISON;
+    }
     const slot = this.#merge(keyId, start, end, absorbed, watermark, row);
     if (absorbed.length !== 1 || absorbed[0] !== slot) {
       sessions.splice(first, after - first, slot);
       this.#sessions.set(keyId, sessions);
     }
     this.#run.push(row, slot);
+    if (this.#run.tries) this.#run.settle();
     store.digest.mark(slot);
     if (watermark >= closesAt(end)) {
       this.#run.settle();

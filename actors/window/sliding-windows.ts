@@ -17,7 +17,7 @@ import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { closesAt, expiresAt } from "./assigner.ts";
 import { DueHeap } from "./due-heap.ts";
 import type { SlotStore } from "./slot-store.ts";
-import { COUNTED, LATE, Run, UnpublishedSlots } from "./window-operator.ts";
+import { COUNTED, LATE, POISON, Run, UnpublishedSlots } from "./window-operator.ts";
 import type { Outcome, Publisher, WindowOperator } from "./window-operator.ts";
 
 export interface SlidingOptions {
@@ -39,7 +39,7 @@ interface Slice {
 
 export class SlidingWindows implements WindowOperator {
   readonly lateWindow = { start: 0, end: 0 };
-  readonly poison = "";
+  poison = "";
   readonly #store: SlotStore;
   readonly #publisher: Publisher;
   readonly #sizeMs: number;
@@ -95,6 +95,10 @@ export class SlidingWindows implements WindowOperator {
       return LATE;
     }
     let slice = slices[at]?.time === time ? slices[at] : undefined;
+    if (this.#run.tries) {
+      this.poison = this.#run.attempt(row, slice === undefined ? [] : [slice.events]);
+      if (this.poison !== "") return POISON;
+    }
     if (slice === undefined) {
       slice = this.#open(keyId, time, watermark);
       slices.splice(at, 0, slice);
@@ -102,6 +106,7 @@ export class SlidingWindows implements WindowOperator {
       later.unshift(slice);
     }
     this.#run.push(row, slice.events);
+    if (this.#run.tries) this.#run.settle();
     store.digest.mark(slice.events);
     for (const { time: end, window } of later) {
       if (window < 0 || this.#expired(end, watermark)) continue;

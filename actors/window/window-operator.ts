@@ -69,8 +69,24 @@ export class Run {
   #inputs: readonly (Vector | undefined)[] = [];
   readonly #store: SlotStore;
 
+  /** Whether code of the user's accumulates: then every event is tried, pushed and settled by itself. */
+  readonly tries: boolean;
+
   constructor(store: SlotStore) {
     this.#store = store;
+    this.tries = store.accumulators.some(({ stage }) => stage !== undefined);
+  }
+
+  /** Tries a row on what the slots `from` hold, merged. Returns why it is poison; "" if it is not. */
+  attempt(row: number, from: readonly number[]): string {
+    const { accumulators } = this.#store;
+    for (let a = 0; a < accumulators.length; a++) {
+      const poison = accumulators[a]!.stage?.(from, row, this.#inputs[a]) ?? "";
+      if (poison === "") continue;
+      for (const accumulator of accumulators) accumulator.unstage?.();
+      return poison;
+    }
+    return "";
   }
 
   begin(inputs: readonly (Vector | undefined)[], rows: number): void {

@@ -2,6 +2,7 @@
 import { describe, expect, expectTypeOf, it } from "vitest";
 import type { DefinitionError } from "../errors.ts";
 import {
+  aggregate,
   collect,
   distinct,
   first,
@@ -13,7 +14,7 @@ import {
   topK,
   variance,
 } from "./aggregate.ts";
-import type { AggregateDefinition, WindowProjection } from "./definition.ts";
+import type { AggregateDefinition, ProjectionDefinition, WindowProjection } from "./definition.ts";
 import { checkProjection } from "./check-projection.ts";
 import { event, field } from "./field-expression.ts";
 import { planProjection, planTopic } from "./plan-projection.ts";
@@ -152,5 +153,91 @@ describe("a mistake", () => {
     expect(others).toEqual([]);
     if (typeof expected === "string") expect(mistake).toBe(expected);
     else expect(mistake).toMatch(expected);
+  });
+});
+
+describe("by functions", () => {
+  const options = {
+    inputs: { x: field("x"), key: event.key },
+    init: () => ({ sum: 0 }),
+    add: (
+      state: { readonly sum: number },
+      input: { readonly x: number; readonly key: string | null },
+    ) => ({
+      sum: state.sum + input.x,
+    }),
+    merge: (a: { readonly sum: number }, b: { readonly sum: number }) => ({ sum: a.sum + b.sum }),
+    result: ({ sum: total }: { readonly sum: number }) => total,
+  };
+
+  it("is data and functions, which JSON loses and says so", () => {
+    const made = aggregate(options);
+    expect(made).toEqual({
+      ...options,
+      fn: "custom",
+      inputs: { x: X, key: { event: "key" } },
+      version: "",
+    });
+    expect(checked(made)).toEqual(made);
+    expect(mistakesOf(made)).toEqual([]);
+    const lost = JSON.parse(JSON.stringify(made)) as unknown;
+    expect(mistakesOf(lost)).toEqual(
+      ["init", "add", "merge", "result"].map((name) =>
+        expect.stringMatching(
+          new RegExp(
+            `^aggregates.a.${name}: must be a function, .* JSON cannot hold it, TypeScript can$`,
+          ),
+        ),
+      ),
+    );
+  });
+
+  it("tells what is wrong with it, and runs `init` to see", () => {
+    const told = (changes: unknown): readonly string[] => {
+      try {
+        aggregate({ ...options, ...(changes as object) });
+        return [];
+      } catch (error) {
+        return (error as DefinitionError).mistakes.map(
+          ({ path, message }) => `${path}: ${message}`,
+        );
+      }
+    };
+    expect(told({ init: () => new Map() })).toEqual([
+      "init: returned an object of class Map; keep plain objects",
+    ]);
+    expect(
+      told({
+        init: () => {
+          throw new Error("not today");
+        },
+      }),
+    ).toEqual(["init: threw Error: not today"]);
+    expect(told({ ad: 1, version: 7 })).toEqual([
+      expect.stringContaining('ad: unknown key. Did you mean "add"?'),
+      "version: must be text, not 7",
+    ]);
+    expect(told({ merge: Math.max })).toEqual([
+      expect.stringMatching(/^merge: is a bound or built-in/),
+    ]);
+    expect(mistakesOf({ ...aggregate(options), inputs: { y: { field: "nothing" } } })).toEqual([
+      expect.stringContaining('aggregates.a.inputs.y.field: event type t.T has no field "nothing"'),
+    ]);
+    expect(mistakesOf({ ...aggregate(options), of: X })).toEqual([
+      "aggregates.a.of: custom takes no expression: its expressions are `inputs`",
+    ]);
+  });
+
+  it("has another digest when a function reads otherwise", () => {
+    const digest = (made: unknown) =>
+      Buffer.from(
+        planProjection(data(made) as unknown as ProjectionDefinition, TOPIC).digest,
+      ).toString("hex");
+    const before = digest(aggregate(options));
+    expect(digest(aggregate({ ...options }))).toBe(before);
+    expect(digest(aggregate({ ...options, result: ({ sum: total }) => total + 1 }))).not.toBe(
+      before,
+    );
+    expect(digest(aggregate({ ...options, version: "2" }))).not.toBe(before);
   });
 });

@@ -1,7 +1,20 @@
 /** What a projection computes for each key and window. Nulls are skipped; see docs/DEFINITIONS.md. */
-import { DISTINCT_PRECISION, QUANTILE_RELATIVE_ERROR, topKCapacity } from "./check-aggregate.ts";
+import { argument } from "./argument.ts";
+import {
+  checkAggregate,
+  DISTINCT_PRECISION,
+  QUANTILE_RELATIVE_ERROR,
+  topKCapacity,
+} from "./check-aggregate.ts";
 import type { AggregateDefinition } from "./definition.ts";
-import { toExpression, type NumberExpression, type StringExpression } from "./field-expression.ts";
+import {
+  toExpression,
+  type AnyExpression,
+  type FieldExpression,
+  type NumberExpression,
+  type StringExpression,
+} from "./field-expression.ts";
+import type { PlainJson } from "./plain-json.ts";
 
 type ScalarExpression = NumberExpression | StringExpression;
 
@@ -161,3 +174,52 @@ export const collect = (
   of: ScalarExpression,
   options: { readonly limit: number },
 ): AggregateDefinition => ({ fn: "collect", of: toExpression(of), limit: options.limit });
+
+/** What `add` gets for an expression. A field's type is known only from its schema. */
+type InputOf<Of> = Of extends FieldExpression
+  ? // oxlint-disable-next-line typescript/no-explicit-any -- so that users can say what it is
+    any
+  : Of extends NumberExpression
+    ? number | null
+    : Of extends StringExpression
+      ? string | null
+      : boolean | null;
+
+export interface AggregateOptions<Inputs extends Readonly<Record<string, AnyExpression>>, State> {
+  /** What `add` is given of an event; null where an expression is. */
+  readonly inputs: Inputs;
+  /** The state of no event. */
+  readonly init: () => State;
+  /** The next state. It must not change the one it gets, which is frozen. */
+  readonly add: (
+    state: Readonly<State>,
+    input: { readonly [Name in keyof Inputs]: InputOf<Inputs[Name]> },
+  ) => State;
+  /** The state of both: of partitions in their order, of sessions in the order of time. */
+  readonly merge: (earlier: Readonly<State>, later: Readonly<State>) => State;
+  /** What is published. */
+  readonly result: (state: Readonly<State>) => PlainJson;
+  readonly version?: string;
+}
+
+/**
+ * An aggregate by your own functions, over a state of plain data: see docs/DEFINITIONS.md.
+ *
+ *     aggregate({
+ *       inputs: { price: field("price"), weight: field("weight") },
+ *       init: () => ({ sum: 0, weights: 0 }),
+ *       add: (s, { price, weight }) => ({ sum: s.sum + price * weight, weights: s.weights + weight }),
+ *       merge: (a, b) => ({ sum: a.sum + b.sum, weights: a.weights + b.weights }),
+ *       result: ({ sum, weights }) => (weights === 0 ? null : sum / weights),
+ *     })
+ */
+export const aggregate = <const Inputs extends Readonly<Record<string, AnyExpression>>, State>(
+  options: AggregateOptions<Inputs, State>,
+): AggregateDefinition =>
+  argument("aggregate()", (mistakes) => {
+    const inputs = Object.entries(options?.inputs ?? {}).map(
+      ([name, of]) => [name, toExpression(of)] as const,
+    );
+    const given = { ...options, fn: "custom", inputs: Object.fromEntries(inputs) };
+    return checkAggregate("", given, "", mistakes, undefined)?.definition;
+  });

@@ -6,6 +6,7 @@ import { Mistakes } from "./reading.ts";
 export const argument = <T>(call: string, read: (mistakes: Mistakes) => T | undefined): T => {
   const mistakes = new Mistakes();
   const value = read(mistakes);
-  if (value === undefined) throw new DefinitionError(call, mistakes.list);
+  if (value === undefined || mistakes.list.length > 0)
+    throw new DefinitionError(call, mistakes.list);
   return value;
 };

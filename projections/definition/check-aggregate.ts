@@ -9,6 +9,10 @@ import {
   printExpression,
   type Scope,
 } from "./check-expression.ts";
+import { checkFunction, checkVersion } from "./code.ts";
+import { NAME_RULE, OUTPUT_NAME } from "./output-name.ts";
+import { NotPlain, plainText } from "./plain-json.ts";
+import { describeThrown } from "./user-code.ts";
 import type { AggregateDefinition } from "./definition.ts";
 import type { ExpressionType } from "./expression.ts";
 import { at, shown, type Fields, type Mistakes, type Range } from "./reading.ts";
@@ -36,7 +40,13 @@ interface Form {
   readonly options: Readonly<Record<string, OptionReader>>;
 }
 
-type OptionReader = (value: unknown, path: string, mistakes: Mistakes, given: Fields) => unknown;
+type OptionReader = (
+  value: unknown,
+  path: string,
+  mistakes: Mistakes,
+  given: Fields,
+  scope: Scope | undefined,
+) => unknown;
 
 const flag: OptionReader = (value, path, mistakes) => mistakes.boolean(value ?? false, path);
 
@@ -82,6 +92,47 @@ const capacity: OptionReader = (value, path, mistakes, { k }) => {
   return mistakes.whole(value ?? topKCapacity(least), path, range);
 };
 
+const INPUTS_MAX = 16;
+const INPUTS_EXAMPLE = 'for example { cents: field("cents") }';
+
+/** Named expressions of any type. */
+const inputs: OptionReader = (value, path, mistakes, _given, scope) => {
+  if (value === undefined) return mistakes.add(path, `is missing: ${INPUTS_EXAMPLE}`);
+  const named = mistakes.record(value, path);
+  if (named === undefined) return undefined;
+  const names = Object.keys(named);
+  if (names.length > INPUTS_MAX) {
+    mistakes.add(path, `has ${names.length} expressions; ${INPUTS_MAX} are the limit`);
+  }
+  return Object.fromEntries(
+    names.map((name) => {
+      if (!OUTPUT_NAME.test(name)) {
+        mistakes.add(at(path, name), `the name must be ${NAME_RULE}, not ${shown(name)}`);
+      }
+      return [name, checkExpression(named[name], at(path, name), mistakes, scope)?.expression];
+    }),
+  );
+};
+
+const code =
+  (example: string): OptionReader =>
+  (value, path, mistakes) =>
+    checkFunction(value, path, example, mistakes);
+
+const version: OptionReader = (value, path, mistakes) => checkVersion(value, path, mistakes);
+
+/** Called once here, so that a mistake in it is told before anything runs. */
+const init: OptionReader = (value, path, mistakes) => {
+  const made = checkFunction(value, path, "() => ({ sum: 0 })", mistakes);
+  if (made === undefined) return undefined;
+  try {
+    plainText(made());
+    return made;
+  } catch (error) {
+    return mistakes.add(path, error instanceof NotPlain ? error.message : describeThrown(error));
+  }
+};
+
 const required =
   (range: Range): OptionReader =>
   (value, path, mistakes) =>
@@ -119,6 +170,18 @@ export const AGGREGATE_FORMS: Readonly<Record<FunctionName, Form>> = {
     { limit: required(COLLECTED) },
     'collect(field("x"), { limit: 100 })',
   ),
+  custom: {
+    takes: "nothing",
+    example: "aggregate({ ... })",
+    options: {
+      inputs,
+      init,
+      add: code("(state, input) => ({ sum: state.sum + input.cents })"),
+      merge: code("(earlier, later) => ({ sum: earlier.sum + later.sum })"),
+      result: code("(state) => state.sum"),
+      version,
+    },
+  },
   quantile: ofNumber(
     "quantile",
     { q: share, relativeError, sketch: flag },
@@ -154,12 +217,14 @@ export const checkAggregate = (
   const options = Object.fromEntries(
     Object.entries(form.options).map(([key, read]) => [
       key,
-      read(given[key], at(path, key), mistakes, given),
+      read(given[key], at(path, key), mistakes, given, scope),
     ]),
   );
   if (form.takes === "nothing") {
     if (given["of"] !== undefined) {
-      mistakes.add(at(path, "of"), `${fn} takes no expression: it counts events, not values`);
+      const instead =
+        fn === "custom" ? "its expressions are `inputs`" : "it counts events, not values";
+      mistakes.add(at(path, "of"), `${fn} takes no expression: ${instead}`);
     }
     return { name, definition: { fn, ...options } as AggregateDefinition, inputType: undefined };
   }

@@ -125,7 +125,18 @@ export type AggregateDefinition =
       readonly capacity: number;
       readonly sketch: boolean;
     }
-  | { readonly fn: "collect"; readonly of: Expression; readonly limit: number };
+  | { readonly fn: "collect"; readonly of: Expression; readonly limit: number }
+  /** By functions. Not in JSON. */
+  | {
+      readonly fn: "custom";
+      readonly inputs: Readonly<Record<string, Expression>>;
+      readonly init: () => unknown;
+      readonly add: (state: never, input: never) => unknown;
+      readonly merge: (earlier: never, later: never) => unknown;
+      readonly result: (state: never) => unknown;
+      /** To be changed when a function does something else though its text is the same. */
+      readonly version: string;
+    };
 
 /** What publishes open windows that have changed: any of these that is given, and one is. */
 export interface EarlyTriggers {

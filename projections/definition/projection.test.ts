@@ -201,6 +201,7 @@ it("takes functions, and says what it cannot take for one", () => {
     "assign: is a bound or built-in function, whose text does not show what it does; write (time) => [[start, end]]",
     "windowsMax: must be a whole number, 1 to 10000, not 0",
   ]);
+  expect(mistakes({ assign, size: 1 })).toEqual([expect.stringContaining("size: unknown key.")]);
   expect(mistakes({ assign, version: 1, asign: 1 })).toEqual([
     'asign: unknown key. Did you mean "assign"? The keys here are "kind", "assign", "windowsMax", "version"',
     "version: must be text, not 1",

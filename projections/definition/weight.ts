@@ -8,6 +8,7 @@
  */
 import type { AggregateDefinition } from "./definition.ts";
 import type { ExpressionType } from "./expression.ts";
+import { PLAIN_JSON_LENGTH_MAX } from "./plain-json.ts";
 
 /** The least max_payload of a NATS server that Tidemark works with: the server's own default. */
 export const MESSAGE_BYTES_MIN = 1024 * 1024;
@@ -65,6 +66,9 @@ export const weightOf = (
       );
       return FRAME + bytes;
     }
+    case "custom":
+      // A character is up to 3 bytes, and the encoding of a value up to 3 times its JSON.
+      return FRAME + 3 * PLAIN_JSON_LENGTH_MAX;
     default:
       return FRAME;
   }

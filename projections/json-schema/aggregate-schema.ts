@@ -13,7 +13,13 @@ import { EXPRESSION } from "./expression-schema.ts";
 import { between, flag, object, optional, whole, type Schema } from "./parts.ts";
 
 type Keys<T> = T extends unknown ? keyof T : never;
-type Option = Exclude<Keys<AggregateDefinition>, "fn" | "of">;
+/** It is functions: write it in TypeScript. */
+const IN_CODE = "custom" satisfies AggregateDefinition["fn"];
+type InJson = Exclude<AggregateDefinition, { readonly fn: typeof IN_CODE }>;
+type Option = Exclude<Keys<InJson>, "fn" | "of">;
+
+/** Those without a JSON form. */
+export const AGGREGATES_IN_CODE: readonly string[] = [IN_CODE];
 
 const share = between({ min: 0, max: 1 });
 
@@ -33,7 +39,8 @@ const OPTIONS: { readonly [Name in Option]: Schema } = {
 const REQUIRED: readonly string[] = ["q", "qs", "k", "limit"] satisfies readonly Option[];
 
 export const AGGREGATE_DEFINITION: Schema = {
-  anyOf: Object.entries(AGGREGATE_FORMS).map(([fn, { takes, options }]) => {
+  anyOf: Object.entries(AGGREGATE_FORMS).flatMap(([fn, { takes, options }]) => {
+    if (fn === IN_CODE) return [];
     const names = Object.keys(options) as Option[];
     const own = Object.fromEntries(names.map((name) => [name, OPTIONS[name]]));
     const of: Readonly<Record<string, Schema>> = takes === "nothing" ? {} : { of: EXPRESSION };

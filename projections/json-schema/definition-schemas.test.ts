@@ -16,6 +16,7 @@ import { KINDS as KINDS_OF_PROJECTIONS } from "../definition/kinds.ts";
 import { Mistakes } from "../definition/reading.ts";
 import * as flights from "../flights/flights.ts";
 import * as orders from "../orders/orders.ts";
+import { AGGREGATES_IN_CODE } from "./aggregate-schema.ts";
 import { FORMS, PROJECTION_SCHEMA, TOPIC_SCHEMA } from "./definition-schemas.ts";
 import { WINDOWS_IN_CODE } from "./window-schema.ts";
 
@@ -199,6 +200,7 @@ describe("nothing is forgotten", () => {
   });
 
   test.for(Object.keys(AGGREGATE_FORMS))("aggregate %s is in the corpus", (fn) => {
+    if (AGGREGATES_IN_CODE.includes(fn)) return expect(all).not.toContain(`{"const":"${fn}"}`);
     expect(JSON.stringify(CORPUS.projection)).toContain(`"fn":"${fn}"`);
   });
 
