@@ -4,8 +4,10 @@
  * | stream              | subjects                                        | holds                         |
  * |---------------------|-------------------------------------------------|-------------------------------|
  * | EVENTS_<topic>_<p>  | events.<topic>.<p>                              | RecordBatch                   |
+ * |                     | events.via_<projection>_<version>.<p>           | RecordBatch, re-keyed         |
  * | RESULTS             | results.<projection>.<version>.<p>              | Commit, with updates          |
  * |                     | partials.<projection>.<version>.<p>             | Commit, with partials         |
+ * |                     | routed.<projection>.<version>.<upstream>        | Commit, with routed events    |
  * |                     | control.<projection>                            | Promotion                     |
  * | PROJECTIONS         | projections.<projection>.<key or bucket>        | JSON, one update a message    |
  * |                     | relay.projections                               | cursor of the relay           |
@@ -28,22 +30,41 @@ export const eventsStream = (topic: string, partition: number): string =>
 export const eventsSubject = (topic: string, partition: number): string =>
   `events.${topic}.${partition}`;
 
+/**
+ * The log of its own of a re-keyed projection, as a topic: its streams are named like those of any
+ * topic. Names that users give have no "_", so none of theirs is ever taken.
+ */
+export const routedTopic = (projection: string, version: number): string =>
+  `${ROUTED_TOPIC_PREFIX}${projection}_${version}`;
+export const ROUTED_TOPIC_PREFIX = "via_";
+
 /** A projection task: one partition of one version of one projection, or its merging task. */
 export interface TaskId {
-  readonly kind: "window" | "partial" | "merge";
+  readonly kind: "window" | "partial" | "merge" | "routing";
   readonly projection: string;
   readonly version: number;
-  /** 0 for a merging task. */
+  /** 0 for a merging task; of a routing task its number among the upstreams. */
   readonly partition: number;
 }
 
+const COMMIT_ROOTS = {
+  window: "results",
+  merge: "results",
+  partial: "partials",
+  routing: "routed",
+} as const satisfies Record<TaskId["kind"], string>;
+
 /** Subject of a task's commits in RESULTS. */
 export const commitSubject = (task: TaskId): string =>
-  `${task.kind === "partial" ? "partials" : "results"}.${task.projection}.${task.version}.${task.partition}`;
+  `${COMMIT_ROOTS[task.kind]}.${task.projection}.${task.version}.${task.partition}`;
 
 /** All partial commits that the merging task of one version reads. */
 export const partialsFilter = (projection: string, version: number): string =>
   `partials.${projection}.${version}.*`;
+
+/** All commits of routing tasks that the relay of one re-keyed log copies. */
+export const routedFilter = (projection: string, version: number): string =>
+  `routed.${projection}.${version}.*`;
 
 export const controlSubject = (projection: string): string => `control.${projection}`;
 

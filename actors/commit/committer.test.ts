@@ -23,7 +23,7 @@ const progressAt = (inputSequence: number, watermark?: number): Progress => ({
   retainFrom: 0,
 });
 const FRESH = { ...progressAt(0), digest: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0) };
-const EMPTY: Draft = { fragments: [], updates: 0, partials: 0, deadLetters: 0 };
+const EMPTY: Draft = { fragments: [], updates: 0, partials: 0, deadLetters: 0, routed: 0 };
 
 const fragment = (keys: readonly string[]): Uint8Array =>
   Commit.encode({

@@ -80,6 +80,7 @@ export const encodeParts = (
       updates: [],
       partials: [],
       deadLetters: [],
+      routed: [],
     }).finish();
     const fragment = fragments[partIndex];
     parts.push(fragment === undefined ? header : Buffer.concat([fragment, header]));

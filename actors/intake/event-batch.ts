@@ -26,6 +26,14 @@ export interface ColumnVector {
   readonly ends: Int32Array;
 }
 
+/** Where a re-keyed event stands in the log of its topic. */
+export interface EventOrigin {
+  readonly partition: number;
+  readonly sequence: number;
+  readonly index: number;
+  readonly ingestTime: number;
+}
+
 export interface EventBatch {
   /** Stream sequence of the record batch. */
   readonly sequence: number;
@@ -56,4 +64,6 @@ export interface EventBatch {
   readonly idle: boolean;
   /** Greatest ingest time up to and including this batch. */
   readonly ingestClock: number;
+  /** Of a batch of re-keyed events; others stand where the batch does. */
+  readonly originOf?: (row: number) => EventOrigin;
 }

@@ -16,6 +16,9 @@ export class RecordBatchScanner {
   ingestTime = 0;
   /** NaN when the batch is no tick. */
   tickTime = Number.NaN;
+  /** Where `RecordBatch.rekeyed` lies; both 0 where there is none. */
+  rekeyedStart = 0;
+  rekeyedEnd = 0;
   eventStarts = new Int32Array(1024);
   eventEnds = new Int32Array(1024);
   idStarts = new Int32Array(1024);
@@ -45,6 +48,7 @@ export class RecordBatchScanner {
     this.count = 0;
     this.ingestTime = 0;
     this.tickTime = Number.NaN;
+    this.rekeyedStart = this.rekeyedEnd = 0;
     this.errors.clear();
     let at = 0;
     while (at < end) {
@@ -65,6 +69,9 @@ export class RecordBatchScanner {
         this.count++;
       } else if (tag === 0x1a) {
         this.#tick(bytes, readVarint(bytes, value, end), at);
+      } else if (tag === 0x22) {
+        this.rekeyedStart = readVarint(bytes, value, end);
+        this.rekeyedEnd = at;
       }
     }
   }

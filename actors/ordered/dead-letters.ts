@@ -36,17 +36,18 @@ const letterOf = (
 /** The event's turn threw. */
 export const bufferedLetter = (
   task: TaskOfPlan,
-  { sequence, index, ingestTime, encoded }: Buffered,
+  { sequence, index, origin, encoded }: Buffered,
   { watermark, error }: { readonly watermark: number; readonly error: string },
 ): DeadLetter => {
   const { id, type, key, eventTime } = Event.decode(encoded);
   return {
     ...letterOf(task, { sequence, index, watermark, error }),
+    position: { partition: origin.partition, sequence: origin.sequence, index: origin.index },
     eventId: id,
     eventType: type,
     eventKey: key,
     eventTime: eventTime ?? 0,
-    ingestTime,
+    ingestTime: origin.ingestTime,
     event: Buffer.from(encoded),
   };
 };

@@ -4,6 +4,7 @@
  * B1. They leave by event time, and those of one time in log order.
  * B2. `digest` is a function of what waits, not of how it came to wait.
  */
+import type { EventOrigin } from "../intake/event-batch.ts";
 import { ByteWriter } from "../kernel/byte-writer.ts";
 import type { ByteReader } from "../kernel/byte-writer.ts";
 import { murmur128 } from "../kernel/hash.ts";
@@ -16,9 +17,10 @@ const CAPACITY_MIN = 256;
 export interface Buffered {
   readonly time: number;
   readonly keyId: number;
+  /** In the log that the task reads: the order of events of one time. */
   readonly sequence: number;
   readonly index: number;
-  readonly ingestTime: number;
+  readonly origin: EventOrigin;
   /** The whole encoded tidemark.v1.Event. */
   readonly encoded: Uint8Array;
 }
@@ -110,12 +112,15 @@ export class EventBuffer<Event> {
     out.uint32(this.#size);
     for (let i = 0; i < this.#size; i++) {
       const slot = this.#heap[i]!;
-      const { time, keyId, sequence, index, ingestTime, encoded } = this.#buffered[slot]!;
+      const { time, keyId, sequence, index, origin, encoded } = this.#buffered[slot]!;
       out.double(time);
       out.block(this.#keys.bytesOf(keyId));
       out.double(sequence);
       out.uint32(index);
-      out.double(ingestTime);
+      out.uint32(origin.partition);
+      out.double(origin.sequence);
+      out.uint32(origin.index);
+      out.double(origin.ingestTime);
       out.block(encoded);
       this.#codec.writeEvent(this.#events[slot] as Event, out);
     }
@@ -129,10 +134,15 @@ export class EventBuffer<Event> {
       const keyId = this.#keys.intern(key, 0, key.length);
       const sequence = from.double();
       const index = from.uint32();
-      const ingestTime = from.double();
+      const origin = {
+        partition: from.uint32(),
+        sequence: from.double(),
+        index: from.uint32(),
+        ingestTime: from.double(),
+      };
       const encoded = from.block().slice();
       const event = this.#codec.readEvent(from);
-      this.push({ time, keyId, sequence, index, ingestTime, encoded }, event);
+      this.push({ time, keyId, sequence, index, origin, encoded }, event);
     }
   }
 

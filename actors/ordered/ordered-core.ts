@@ -22,6 +22,7 @@ import type { EventBatch } from "../intake/event-batch.ts";
 import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { KeyTable } from "../kernel/key-table.ts";
 import { readBooks, writeBooks } from "../task/books-keeper.ts";
+import { originOf } from "../task/dead-letter.ts";
 import { DraftWriter } from "../task/draft-writer.ts";
 import type { Publication } from "../task/draft-writer.ts";
 import { EventGate } from "../task/event-gate.ts";
@@ -47,7 +48,7 @@ import { ResultRows } from "./result-row.ts";
 import type { Timer } from "./timer-queue.ts";
 import { TurnRecorder } from "./turn-recorder.ts";
 
-const SNAPSHOT_LAYOUT = 0x746d_6f01;
+const SNAPSHOT_LAYOUT = 0x746d_6f02;
 
 export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
   readonly #task: TaskOfPlan;
@@ -183,9 +184,10 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
       return;
     }
     gate.books.counted++;
-    const { sequence, ingestTime } = batch;
+    const { sequence } = batch;
+    const origin = originOf(batch, row, this.#task.partition);
     const encoded = batch.bytes.slice(batch.eventStarts[row]!, batch.eventEnds[row]!);
-    this.#buffer.push({ time, keyId, sequence, index: row, ingestTime, encoded }, event);
+    this.#buffer.push({ time, keyId, sequence, index: row, origin, encoded }, event);
     if (time < this.#nextDue) this.#nextDue = time;
   }
 

@@ -11,7 +11,22 @@ import type { ResultLog } from "../ports/result-log.ts";
 export const CONTROL_FILTER = "control.*";
 export const FIRST_VERSION = 1;
 
-export type ActiveVersions = Map<string, number>;
+export interface ActiveVersion {
+  readonly version: number;
+  /** Of a re-keyed projection: the version whose re-keyed log it reads. */
+  readonly routing: number;
+}
+
+export type ActiveVersions = Map<string, ActiveVersion>;
+
+export const FIRST_ACTIVE: ActiveVersion = { version: FIRST_VERSION, routing: FIRST_VERSION };
+
+/** What a promotion makes active; without one, what is active from the beginning. */
+export const activeAfter = (promotion: Promotion | undefined): ActiveVersion => {
+  if (promotion === undefined) return FIRST_ACTIVE;
+  const { version, routingVersion } = promotion;
+  return { version, routing: routingVersion === 0 ? version : routingVersion };
+};
 
 /** Whether a promotion is complete with this part; parts are appended at once. */
 export const isLastPart = ({ partIndex, partCount }: Promotion): boolean =>
@@ -19,7 +34,9 @@ export const isLastPart = ({ partIndex, partCount }: Promotion): boolean =>
 
 export const applyPromotion = (versions: ActiveVersions, data: Uint8Array): Promotion => {
   const promotion = Promotion.decode(data);
-  if (versions.has(promotion.projection)) versions.set(promotion.projection, promotion.version);
+  if (versions.has(promotion.projection)) {
+    versions.set(promotion.projection, activeAfter(promotion));
+  }
   return promotion;
 };
 
@@ -31,18 +48,18 @@ const versionAt = Effect.fnUntraced(function* (
 ) {
   const subject = controlSubject(projection);
   const last = yield* untilAvailable(results.last(subject));
-  if (last === undefined) return FIRST_VERSION;
-  if (last.sequence <= sequence) return Promotion.decode(last.data).version;
+  if (last === undefined) return FIRST_ACTIVE;
+  if (last.sequence <= sequence) return activeAfter(Promotion.decode(last.data));
   // Later ones exist, so the reader below ends at one of them and never waits.
   return yield* untilAvailable(
     Effect.scoped(
       Effect.gen(function* () {
         const reader = yield* results.open([subject], 1);
-        let version = FIRST_VERSION;
+        let active = FIRST_ACTIVE;
         while (true) {
           for (const record of yield* reader.next) {
-            if (record.sequence > sequence) return version;
-            version = Promotion.decode(record.data).version;
+            if (record.sequence > sequence) return active;
+            active = activeAfter(Promotion.decode(record.data));
           }
         }
       }),

@@ -34,7 +34,8 @@ export interface RelayOptions {
 }
 
 export interface RelayStatus {
-  readonly target: RelayKind;
+  /** What it fills: a stream's part, or the log of a re-keyed projection. */
+  readonly target: string;
   readonly state: "starting" | "relaying" | "fenced" | "failed" | "stopped";
   readonly reason: string | undefined;
   /** Last RESULTS sequence wholly relayed. */
@@ -121,7 +122,8 @@ export class Relay {
     this.#offset = this.#cursor.offset;
     const projections = [...this.#plans.keys()];
     this.#versions = yield* activeVersionsAt(results, projections, this.#position);
-    const commits = target === "projections" ? ["results.>"] : ["results.>", "partials.>"];
+    const commits =
+      target === "projections" ? ["results.>"] : ["results.>", "partials.>", "routed.>"];
     const reader = yield* untilAvailable(
       results.open([...commits, CONTROL_FILTER], this.#cursor.position + 1),
     );
@@ -176,10 +178,12 @@ export class Relay {
   });
 
   #committed(record: ResultRecord): readonly OutgoingMessage[] {
-    const [, projection, version] = record.subject.split(".");
+    const [kind, projection, version] = record.subject.split(".");
     const plan = this.#plans.get(projection ?? "");
-    if (plan === undefined || this.#versions.get(plan.definition.name) !== Number(version))
-      return [];
+    const active = this.#versions.get(projection ?? "");
+    if (plan === undefined || active === undefined) return [];
+    const followed = kind === "routed" ? active.routing : active.version;
+    if (followed !== Number(version)) return [];
     const source: RelaySource = {
       projection: plan.definition.name,
       version: Number(version),

@@ -5,24 +5,36 @@
  * D1. It reads from the first retained record to the bound that was taken at the start, and commits
  *     exactly that: the workers go on from there once the version is promoted.
  * D2. A merged projection is complete when its merging task has included the last partial.
+ * D3. A re-keyed projection is read from its own log, once that goes as far as the sources do.
  */
 import { Effect, Exit, Scope } from "effect";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { untilAvailable } from "../commit/until-available.ts";
+import type { EventBatch } from "../intake/event-batch.ts";
 import type { LogBounds, LogRecord } from "../ports/event-log.ts";
 import { PartitionActor } from "../task/partition-actor.ts";
-import type { EventTask } from "../task/partition-actor.ts";
+import type { BatchIntake, EventTask } from "../task/partition-actor.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import { TaskActor } from "../task/task-actor.ts";
+import type { TaskSpec } from "../task/task-actor.ts";
 import type { TaskLife } from "../task/task-machine.ts";
 import { MergeOwner } from "../worker/merge-owner.ts";
 import type { Ports } from "../worker/partition-owner.ts";
-import { intakeOf, mergeSpec, partitionSpec } from "../worker/task-specs.ts";
+import {
+  byTopic,
+  intakeOf,
+  mergeSpec,
+  partitionSpec,
+  rekeyedIntakeOf,
+  rekeyedTopicOf,
+  routingSpecs,
+} from "../worker/task-specs.ts";
 import type { ReplayBound } from "./compare-results.ts";
 import { ReplayFailed } from "./errors.ts";
+import { awaitRouted, writeRekeyed } from "./rekeyed-log.ts";
 
 export interface BuildProgress {
-  readonly phase: "reading" | "merging" | "done";
+  readonly phase: "rekeying" | "reading" | "merging" | "done";
   readonly records: number;
   readonly recordsTotal: number;
   readonly bytes: number;
@@ -32,6 +44,8 @@ export interface BuildProgress {
 export interface BuildOptions {
   readonly plan: ProjectionPlan;
   readonly version: number;
+  /** Of a re-keyed projection: the version whose log is read. */
+  readonly routing: number;
   readonly ports: Ports;
   readonly settings: EngineSettings;
   /** Called whenever something was applied: as often as several thousand times a second. */
@@ -50,6 +64,14 @@ interface Part {
   readonly bounds: LogBounds;
 }
 
+/** What a part is made from. */
+interface PartInput {
+  readonly spec: TaskSpec<EventBatch>;
+  readonly topic: string;
+  readonly partition: number;
+  readonly makeIntake: () => BatchIntake;
+}
+
 interface Failing {
   readonly committer: { readonly subject: string };
   readonly life: TaskLife;
@@ -61,6 +83,8 @@ class VersionBuild {
   #parts: readonly Part[] = [];
   #phase: BuildProgress["phase"] = "reading";
   #records = 0;
+  /** Of all logs that are read, one after the other. */
+  #recordsTotal = 0;
   #bytes = 0;
 
   constructor(options: BuildOptions) {
@@ -73,8 +97,9 @@ class VersionBuild {
     { self: this },
     function* () {
       const { plan, version, ports } = this.#options;
-      const { partitions } = plan.topic.definition;
-      this.#parts = yield* Effect.forEach(Array(partitions).keys(), (p) => this.#partOf(p));
+      if (plan.rekeyed) yield* this.#rekey;
+      this.#parts = yield* this.#resultParts;
+      this.#enter("reading");
       const merge = plan.merged
         ? new MergeOwner(mergeSpec(plan, version), ports, this.#settings)
         : undefined;
@@ -82,21 +107,65 @@ class VersionBuild {
         yield* Effect.addFinalizer(() => merge.abandon);
         yield* merge.start;
       }
-      yield* Effect.forEach(this.#parts, (part) => this.#read(part), {
-        concurrency: "unbounded",
-        discard: true,
-      });
+      yield* this.#readAll;
       if (merge !== undefined) yield* this.#mergeAll(merge);
       this.#enter("done");
       return this.#built(merge);
     },
   );
 
-  readonly #partOf = Effect.fnUntraced(function* (this: VersionBuild, partition: number) {
-    const { plan, version, ports } = this.#options;
-    const topic = plan.topic.definition.name;
+  /** D3. */
+  readonly #rekey = Effect.gen({ self: this }, function* () {
+    const { plan, version, routing, ports } = this.#options;
+    this.#enter("rekeying");
+    const readSources = Effect.gen({ self: this }, function* () {
+      this.#parts = yield* this.#routingParts;
+      yield* this.#readAll;
+      return Math.max(...this.#parts.map(({ task }) => task.marker.sequence));
+    });
+    const problem =
+      routing === version
+        ? yield* writeRekeyed(plan, version, ports, this.#settings, readSources)
+        : yield* awaitRouted(plan, routing, ports);
+    if (problem !== undefined) yield* this.#fail(problem);
+  });
+
+  readonly #routingParts = Effect.suspend(() => {
+    const { plan, version } = this.#options;
+    const topics = byTopic([plan]);
+    const inputs = topics.flatMap(({ topic }) =>
+      Array.from({ length: topic.definition.partitions }, (_, partition) =>
+        routingSpecs(plan, version, topic, partition).map((spec) => ({
+          spec,
+          topic: topic.definition.name,
+          partition,
+          makeIntake: () => intakeOf({ topic, plans: [plan] }),
+        })),
+      ).flat(),
+    );
+    return Effect.forEach(inputs, (input) => this.#partOf(input));
+  });
+
+  readonly #resultParts = Effect.suspend(() => {
+    const { plan, version, routing } = this.#options;
+    const { name, partitions } = plan.rekeyed
+      ? rekeyedTopicOf(plan, routing)
+      : plan.topic.definition;
+    const makeIntake = () =>
+      plan.rekeyed ? rekeyedIntakeOf(plan) : intakeOf({ topic: plan.topic, plans: [plan] });
+    return Effect.forEach(Array(partitions).keys(), (partition) => {
+      const spec = partitionSpec(plan, version, partition);
+      return this.#partOf({ spec, topic: name, partition, makeIntake });
+    });
+  });
+
+  readonly #partOf = Effect.fnUntraced(function* (
+    this: VersionBuild,
+    { spec, topic, partition, makeIntake }: PartInput,
+  ) {
+    const { ports } = this.#options;
     const bounds = yield* untilAvailable(ports.events.bounds(topic, partition));
-    const spec = partitionSpec(plan, version, partition);
+    this.#recordsTotal += bounds.last + 1 - bounds.first;
     const task = new TaskActor(spec, ports.results, this.#settings);
     const actor = new PartitionActor(
       {
@@ -105,7 +174,7 @@ class VersionBuild {
         events: ports.events,
         snapshots: ports.snapshots,
         settings: this.#settings,
-        makeIntake: () => intakeOf({ topic: plan.topic, plans: [plan] }),
+        makeIntake,
         from: undefined,
         until: bounds.last,
         rebuild: () => Effect.void,
@@ -115,6 +184,13 @@ class VersionBuild {
     );
     return { actor, task, bounds };
   });
+
+  readonly #readAll = Effect.suspend(() =>
+    Effect.forEach(this.#parts, (part) => this.#read(part), {
+      concurrency: "unbounded",
+      discard: true,
+    }),
+  );
 
   readonly #read = Effect.fnUntraced(function* (this: VersionBuild, { actor, task }: Part) {
     yield* task.takeOver;
@@ -137,8 +213,11 @@ class VersionBuild {
   #refuse({ committer, life }: Failing): Effect.Effect<void, ReplayFailed> {
     const { state, reason } = life;
     if (state !== "fenced" && state !== "quarantined") return Effect.void;
+    return this.#fail(`task ${committer.subject} is ${state}: ${reason}`);
+  }
+
+  #fail(message: string): Effect.Effect<never, ReplayFailed> {
     const { plan, version } = this.#options;
-    const message = `task ${committer.subject} is ${state}: ${reason}`;
     return Effect.fail(new ReplayFailed({ projection: plan.definition.name, version, message }));
   }
 
@@ -169,10 +248,7 @@ class VersionBuild {
     this.#options.onProgress({
       phase,
       records: this.#records,
-      recordsTotal: this.#parts.reduce(
-        (sum, { bounds }) => sum + bounds.last + 1 - bounds.first,
-        0,
-      ),
+      recordsTotal: this.#recordsTotal,
       bytes: this.#bytes,
       events: this.#events,
     });

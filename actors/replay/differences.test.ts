@@ -213,7 +213,13 @@ test("whoever follows a promotion has the new version's results, whatever moved 
               findDifferences(engine.list(1), engine.list(2), comparedAt),
             );
             write(second, third, 1);
-            const versions = { live: 1, next: 2, promotion: 0, definitionChanged: true };
+            const versions = {
+              live: 1,
+              next: 2,
+              routing: 0,
+              promotion: 0,
+              definitionChanged: true,
+            };
             yield* promote(yield* ResultLog, "sales", versions, found as Differences);
             if (steps > 0) yield* relayAll(log, steps);
             else yield* relayAll(log, 200);
@@ -244,7 +250,7 @@ test("equal results are not published again", () =>
       engine.commit({ ...row, version: 2, start: 10, n: 2 });
       const found = yield* Effect.promise(() => findDifferences(engine.list(1), engine.list(2), 3));
       expect(found).toMatchObject({ changed: 1, retracted: 0 });
-      const versions = { live: 1, next: 2, promotion: 0, definitionChanged: false };
+      const versions = { live: 1, next: 2, routing: 0, promotion: 0, definitionChanged: false };
       yield* promote(yield* ResultLog, "sales", versions, found as Differences);
       yield* relayAll(log, 200);
       const bodies = log.projections.messages
@@ -277,7 +283,7 @@ test("differences of many parts go out whole, each once, through kills; too many
       expect(
         yield* Effect.promise(() => findDifferences(engine.list(1), engine.list(2), at, 0)),
       ).toHaveProperty("limitBytes");
-      const versions = { live: 1, next: 2, promotion: 0, definitionChanged: true };
+      const versions = { live: 1, next: 2, routing: 0, promotion: 0, definitionChanged: true };
       yield* promote(yield* ResultLog, "sales", versions, found);
       yield* relayAll(log, 3);
       expect(log.projections.messages.filter(isUpdate)).toHaveLength(1_400);

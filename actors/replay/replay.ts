@@ -9,11 +9,13 @@ import { Effect } from "effect";
 import type { Result } from "../../proto/gen/tidemark/v1/result.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { EventLog } from "../ports/event-log.ts";
+import { RekeyLog } from "../ports/rekey-log.ts";
 import { ResultLog } from "../ports/result-log.ts";
 import { SnapshotStore } from "../ports/snapshot-store.ts";
 import { DEFAULT_SETTINGS } from "../task/settings.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import type { Ports } from "../worker/partition-owner.ts";
+import { rekeyedTopicOf } from "../worker/task-specs.ts";
 import { buildVersion } from "./build-version.ts";
 import type { BuildProgress, BuiltVersion } from "./build-version.ts";
 import { compareResults } from "./compare-results.ts";
@@ -64,6 +66,7 @@ export class Replay {
     return buildVersion({
       plan: this.#plan,
       version: this.versions.next,
+      routing: this.versions.routing,
       ports: this.#ports,
       settings: this.#settings,
       onProgress: this.#onProgress,
@@ -138,6 +141,9 @@ export class Replay {
         const last = yield* untilAvailable(results.last(subject));
         if (last !== undefined) yield* untilAvailable(results.trim(subject, last.sequence));
       }
+      if (this.versions.routing !== this.versions.next) return;
+      const { name, partitions } = rekeyedTopicOf(this.#plan, this.versions.routing);
+      yield* untilAvailable(this.#ports.rekeyed.remove(name, partitions));
     });
   }
 
@@ -159,8 +165,13 @@ export class Replay {
 /** A replay of the projection as it is defined now, into the next version that was never used. */
 export const makeReplay = Effect.fn("makeReplay")(function* (
   options: ReplayOptions,
-): Effect.fn.Return<Replay, never, EventLog | ResultLog | SnapshotStore> {
+): Effect.fn.Return<Replay, never, EventLog | RekeyLog | ResultLog | SnapshotStore> {
   const results = yield* ResultLog;
-  const ports = { events: yield* EventLog, results, snapshots: yield* SnapshotStore };
+  const ports = {
+    events: yield* EventLog,
+    results,
+    snapshots: yield* SnapshotStore,
+    rekeyed: yield* RekeyLog,
+  };
   return new Replay(options, yield* findVersions(results, options.plan), ports);
 });

@@ -3,11 +3,12 @@ import { Clock, Effect } from "effect";
 import { Promotion } from "../../proto/gen/tidemark/v1/commit.ts";
 import { commitSubject, controlSubject } from "../../proto/subjects.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { rekeyOf } from "../../projections/definition/rekey.ts";
 import { readMarker } from "../commit/marker.ts";
 import { untilAvailable } from "../commit/until-available.ts";
 import type { ResultLog } from "../ports/result-log.ts";
-import { FIRST_VERSION } from "../relay/active-versions.ts";
-import { mergeSpec, partitionSpec } from "../worker/task-specs.ts";
+import { activeAfter } from "../relay/active-versions.ts";
+import { mergeSpec, partitionsOf, partitionSpec } from "../worker/task-specs.ts";
 import type { Differences } from "./differences.ts";
 import { PromotedElsewhere } from "./errors.ts";
 
@@ -16,18 +17,38 @@ export interface Versions {
   readonly live: number;
   /** Never used before. */
   readonly next: number;
+  /**
+   * Of a re-keyed projection: the version whose log the next one reads. That of the live one while
+   * events are grouped alike, so that both read the same events in the same order; 0 for others.
+   */
+  readonly routing: number;
   /** Sequence of the last promotion, 0 when there is none: the compare-and-set token. */
   readonly promotion: number;
   /** Whether the live version was made by another definition than the plan's. */
   readonly definitionChanged: boolean;
 }
 
-/** Commit subjects of every task of one version. */
-export const subjectsOf = (plan: ProjectionPlan, version: number): readonly string[] => [
-  ...Array.from({ length: plan.topic.definition.partitions }, (_, partition) =>
+/** Commit subjects of the routing tasks of one version, by upstream. */
+export const routingSubjectsOf = (plan: ProjectionPlan, version: number): readonly string[] => {
+  if (!plan.rekeyed) return [];
+  const projection = plan.definition.name;
+  return Array.from({ length: rekeyOf(plan).upstreams }, (_, partition) =>
+    commitSubject({ kind: "routing", projection, version, partition }),
+  );
+};
+
+/** Of the tasks that publish results, or partials of them. */
+const resultSubjectsOf = (plan: ProjectionPlan, version: number): readonly string[] => [
+  ...Array.from({ length: partitionsOf(plan) }, (_, partition) =>
     commitSubject(partitionSpec(plan, version, partition).id),
   ),
   ...(plan.merged ? [commitSubject(mergeSpec(plan, version).id)] : []),
+];
+
+/** Commit subjects of every task of one version. */
+export const subjectsOf = (plan: ProjectionPlan, version: number): readonly string[] => [
+  ...routingSubjectsOf(plan, version),
+  ...resultSubjectsOf(plan, version),
 ];
 
 export const findVersions = Effect.fnUntraced(function* (
@@ -37,14 +58,23 @@ export const findVersions = Effect.fnUntraced(function* (
   const lastOf = (subject: string) => untilAvailable(results.last(subject));
   const record = yield* lastOf(controlSubject(plan.definition.name));
   const promotion = record === undefined ? undefined : Promotion.decode(record.data);
-  const live = promotion?.version ?? FIRST_VERSION;
-  let definitionChanged = false;
-  for (const subject of subjectsOf(plan, live)) {
-    const last = yield* lastOf(subject);
-    if (last === undefined) continue;
-    const { definitionDigest } = readMarker(last.sequence, last.data);
-    if (Buffer.compare(definitionDigest, plan.digest) !== 0) definitionChanged = true;
-  }
+  const { version: live, routing: liveRouting } = activeAfter(promotion);
+  /** Whether some task of these was made by a definition with another digest. */
+  const madeByOther = Effect.fnUntraced(function* (
+    subjects: readonly string[],
+    digest: Uint8Array,
+  ) {
+    let known = 0;
+    for (const subject of subjects) {
+      const last = yield* lastOf(subject);
+      if (last === undefined) continue;
+      known++;
+      const { definitionDigest } = readMarker(last.sequence, last.data);
+      if (Buffer.compare(definitionDigest, digest) !== 0) return { known, other: true };
+    }
+    return { known, other: false };
+  });
+  const definitionChanged = (yield* madeByOther(resultSubjectsOf(plan, live), plan.digest)).other;
   let next = Math.max(live, promotion?.previousVersion ?? live) + 1;
   while (true) {
     let used = false;
@@ -54,7 +84,13 @@ export const findVersions = Effect.fnUntraced(function* (
     if (!used) break;
     next++;
   }
-  return { live, next, promotion: record?.sequence ?? 0, definitionChanged };
+  let routing = 0;
+  if (plan.rekeyed) {
+    const routed = routingSubjectsOf(plan, liveRouting);
+    const { known, other } = yield* madeByOther(routed, rekeyOf(plan).digest);
+    routing = known === routed.length && !other ? liveRouting : next;
+  }
+  return { live, next, routing, promotion: record?.sequence ?? 0, definitionChanged };
 });
 
 const NO_BYTES = new Uint8Array(0);
@@ -63,7 +99,7 @@ const NO_BYTES = new Uint8Array(0);
 export const promote = Effect.fnUntraced(function* (
   results: ResultLog["Service"],
   projection: string,
-  { live, next, promotion }: Versions,
+  { live, next, routing, promotion }: Versions,
   differences?: Differences,
 ): Effect.fn.Return<number, PromotedElsewhere> {
   const time = yield* Clock.currentTimeMillis;
@@ -78,6 +114,7 @@ export const promote = Effect.fnUntraced(function* (
       partIndex,
       partCount,
       comparedAt: differences?.comparedAt ?? 0,
+      routingVersion: routing,
       columns: [],
       updates: [],
     }).finish();

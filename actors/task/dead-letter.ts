@@ -2,39 +2,59 @@
 import { DeadLetter_Reason, type DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { Window } from "../../proto/gen/tidemark/v1/result.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
-import type { EventBatch } from "../intake/event-batch.ts";
+import type { EventBatch, EventOrigin } from "../intake/event-batch.ts";
 import { EVENT_TIME_MAX } from "../kernel/record-batch-scanner.ts";
 import type { Publication } from "./draft-writer.ts";
 import { CODE_VERSION } from "../version.ts";
 
 const decoder = new TextDecoder();
 
+/** Whose dead letter it is. */
+export interface DeadLetterTask {
+  readonly plan: Pick<ProjectionPlan, "definition" | "topic">;
+  readonly version: number;
+  readonly partition: number;
+}
+
+export interface DeadLetterVerdict {
+  readonly reason?: DeadLetter_Reason;
+  readonly window?: Window;
+  readonly lateness?: number;
+  readonly error: string;
+}
+
+/** Where a row stands in its topic's log: there, unless it was re-keyed, where the batch does. */
+export const originOf = (batch: EventBatch, row: number, partition: number): EventOrigin =>
+  batch.originOf?.(row) ?? {
+    partition,
+    sequence: batch.sequence,
+    index: row,
+    ingestTime: batch.ingestTime,
+  };
+
+/** Position and ingest time are those of the topic's log, also where the event was re-keyed. */
 export const deadLetterOf = (
-  task: { readonly plan: ProjectionPlan; readonly version: number; readonly partition: number },
+  task: DeadLetterTask,
   batch: EventBatch,
   row: number,
-  verdict: {
-    readonly reason?: DeadLetter_Reason;
-    readonly window?: Window;
-    readonly lateness?: number;
-    readonly error: string;
-  },
+  verdict: DeadLetterVerdict,
 ): DeadLetter => {
   const { bytes } = batch;
   const text = (start: number, end: number) => decoder.decode(bytes.subarray(start, end));
   const eventTime = batch.eventTimes[row]!;
   const watermark = batch.watermarks[row]!;
+  const { ingestTime, ...position } = originOf(batch, row, task.partition);
   return {
     reason: verdict.reason ?? 0,
     topic: task.plan.topic.definition.name,
     projection: task.plan.definition.name,
     version: task.version,
-    position: { partition: task.partition, sequence: batch.sequence, index: row },
+    position,
     eventId: text(batch.idStarts[row]!, batch.idEnds[row]!),
     eventType: task.plan.topic.types[batch.typeIndexes[row]!]?.name ?? "",
     eventKey: text(batch.keyStarts[row]!, batch.keyEnds[row]!),
     eventTime: Math.abs(eventTime) <= EVENT_TIME_MAX ? eventTime : 0,
-    ingestTime: batch.ingestTime,
+    ingestTime,
     window: verdict.window,
     watermark: Number.isFinite(watermark) ? watermark : undefined,
     lateness: verdict.lateness ?? 0,

@@ -15,6 +15,7 @@ const COLUMNS = tagOf(20, 2);
 const UPDATES = tagOf(21, 2);
 const PARTIALS = tagOf(22, 2);
 const DEAD_LETTERS = tagOf(23, 2);
+const ROUTED = tagOf(24, 2);
 
 /** A value of every update, by slot: an accumulator is one. */
 export interface ValueColumn {
@@ -39,10 +40,28 @@ export interface Publication {
   index: number;
 }
 
+/** An event on its way to the partition of its group: see `Routed` in commit.proto. */
+export interface RoutedEvent {
+  partition: number;
+  /** Ranges of bytes, not copies. */
+  group: Uint8Array;
+  groupStart: number;
+  groupEnd: number;
+  sequence: number;
+  index: number;
+  ingestTime: number;
+  /** -Infinity before the partition's first event. */
+  watermark: number;
+  event: Uint8Array;
+  eventStart: number;
+  eventEnd: number;
+}
+
 export class DraftWriter {
   updates = 0;
   partials = 0;
   deadLetters = 0;
+  routedEvents = 0;
   readonly #columns: readonly string[];
   readonly #values: readonly ValueColumn[];
   /** Those of them that code of the user's makes. */
@@ -67,7 +86,7 @@ export class DraftWriter {
   }
 
   get items(): number {
-    return this.updates + this.partials + this.deadLetters;
+    return this.updates + this.partials + this.deadLetters + this.routedEvents;
   }
 
   /** The whole value of `slot` as an update. */
@@ -122,6 +141,23 @@ export class DraftWriter {
     this.deadLetters++;
   }
 
+  routed(routed: RoutedEvent): void {
+    const item = this.#item;
+    item.reset();
+    item.varintField(0x08, routed.partition);
+    item.bytesField(0x12, routed.group, routed.groupStart, routed.groupEnd);
+    item.varintField(0x18, routed.sequence);
+    item.varintField(0x20, routed.index);
+    item.varintField(0x28, routed.ingestTime);
+    if (Number.isFinite(routed.watermark)) {
+      item.varint(0x30);
+      item.int64(routed.watermark);
+    }
+    item.bytesField(0x3a, routed.event, routed.eventStart, routed.eventEnd);
+    this.#append(ROUTED, item.bytes, item.length, false);
+    this.routedEvents++;
+  }
+
   take(): Draft {
     this.#cut();
     const draft: Draft = {
@@ -129,12 +165,14 @@ export class DraftWriter {
       updates: this.updates,
       partials: this.partials,
       deadLetters: this.deadLetters,
+      routed: this.routedEvents,
     };
     this.#fragments = [];
     this.#fragmentBytes = 0;
     this.updates = 0;
     this.partials = 0;
     this.deadLetters = 0;
+    this.routedEvents = 0;
     return draft;
   }
 

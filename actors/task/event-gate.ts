@@ -18,6 +18,7 @@ import { CONFLICT, DUPLICATE, FUTURE } from "../intake/event-batch.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { emptyBooks } from "./books-keeper.ts";
 import { deadLetterOf } from "./dead-letter.ts";
+import type { DeadLetterTask, DeadLetterVerdict } from "./dead-letter.ts";
 import type { DraftWriter } from "./draft-writer.ts";
 
 export interface TaskOfPlan {
@@ -26,11 +27,17 @@ export interface TaskOfPlan {
   readonly partition: number;
 }
 
+/** What the gate reads of a plan: a whole one, or a route of a re-keyed one. */
+export interface GatedTask extends DeadLetterTask {
+  readonly plan: DeadLetterTask["plan"] &
+    Pick<ProjectionPlan, "reads" | "columns" | "where" | "key">;
+}
+
 export class EventGate {
   books: Books = emptyBooks();
   /** The key of each row of the batch at hand. */
   key: Vector = emptyVector("string");
-  readonly #task: TaskOfPlan;
+  readonly #task: GatedTask;
   readonly #draft: DraftWriter;
   readonly #reads: readonly boolean[];
   readonly #whereOf: Evaluator | undefined;
@@ -38,7 +45,7 @@ export class EventGate {
   #where: Vector | undefined;
   #types = new Int32Array(0);
 
-  constructor(task: TaskOfPlan, draft: DraftWriter) {
+  constructor(task: GatedTask, draft: DraftWriter) {
     const { plan } = task;
     this.#task = task;
     this.#draft = draft;
@@ -106,7 +113,7 @@ export class EventGate {
     this.#deadLetter(batch, row, { reason: DeadLetter_Reason.REASON_POISON, error });
   }
 
-  #deadLetter(batch: EventBatch, row: number, verdict: Parameters<typeof deadLetterOf>[3]): void {
+  #deadLetter(batch: EventBatch, row: number, verdict: DeadLetterVerdict): void {
     this.#draft.deadLetter(deadLetterOf(this.#task, batch, row, verdict));
   }
 }

@@ -31,7 +31,7 @@ export type SilentReader = Pick<
 >;
 
 const tickAt = (time: number): Uint8Array =>
-  RecordBatch.encode({ ingestTime: time, events: [], tick: { time } }).finish();
+  RecordBatch.encode({ ingestTime: time, events: [], tick: { time }, rekeyed: undefined }).finish();
 
 /** False when the log holds more than was read: it is not silent. */
 const speak = Effect.fnUntraced(function* (

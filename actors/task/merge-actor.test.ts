@@ -6,6 +6,7 @@ import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { Partial } from "../../proto/gen/tidemark/v1/commit.ts";
 import { commitSubject } from "../../proto/subjects.ts";
 import { EventLog } from "../ports/event-log.ts";
+import { RekeyLog } from "../ports/rekey-log.ts";
 import { ResultLog } from "../ports/result-log.ts";
 import { SnapshotStore } from "../ports/snapshot-store.ts";
 import { encodeBatch, salesPlan, topicPlan } from "../testkit/plans.ts";
@@ -86,6 +87,7 @@ const mergeOwner = Effect.gen(function* () {
     events: yield* EventLog,
     results: yield* ResultLog,
     snapshots: yield* SnapshotStore,
+    rekeyed: yield* RekeyLog,
   };
   const owner = new MergeOwner(mergeSpec(PLAN, 1), ports, SETTINGS);
   yield* Effect.addFinalizer(() => owner.abandon);

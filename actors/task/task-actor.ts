@@ -206,7 +206,7 @@ export class TaskActor<Input> {
   /** To be called now and then: position-only commits are paced by it. */
   heartbeat(now: number): void {
     const everyMs =
-      this.id.kind === "partial"
+      this.id.kind === "partial" || this.id.kind === "routing"
         ? this.#settings.partialProgressEveryMs
         : this.#settings.progressEveryMs;
     if (now - this.#lastCommitAt < everyMs) return;

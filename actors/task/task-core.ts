@@ -12,13 +12,14 @@ import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
 /** Output since the last take. */
 export interface Draft {
   /**
-   * Encoded fields 20 to 23 of a Commit, cut between items so that each fragment is at most
+   * Encoded fields 20 to 24 of a Commit, cut between items so that each fragment is at most
    * DRAFT_FRAGMENT_BYTES_MAX (one item may exceed it alone). Empty when nothing was published.
    */
   readonly fragments: readonly Uint8Array[];
   readonly updates: number;
   readonly partials: number;
   readonly deadLetters: number;
+  readonly routed: number;
 }
 
 /** The marker fields that the core knows; the runtime adds identity, epoch and number. */

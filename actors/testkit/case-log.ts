@@ -41,6 +41,7 @@ export const encodeEntry = (entry: LogBatch): Uint8Array =>
   RecordBatch.encode({
     ingestTime: entry.ingestTime,
     tick: undefined,
+    rekeyed: undefined,
     events: entry.events.map((event) => ({
       id: event.id,
       type: event.type,
@@ -51,7 +52,7 @@ export const encodeEntry = (entry: LogBatch): Uint8Array =>
   }).finish();
 
 export const encodeTick = (time: number): Uint8Array =>
-  RecordBatch.encode({ ingestTime: time, events: [], tick: { time } }).finish();
+  RecordBatch.encode({ ingestTime: time, events: [], tick: { time }, rekeyed: undefined }).finish();
 
 const latestTime = (steps: readonly CheckedStep[], maxOutOfOrdernessMs: number): number => {
   let latest = Number.NEGATIVE_INFINITY;

@@ -1,6 +1,7 @@
 /** Small plans and record batches for tests of the engine, without files or servers. */
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import { outputType } from "../../projections/definition/aggregate-output.ts";
+import { windowMerges } from "../../projections/definition/check-window.ts";
 import type {
   AggregateDefinition,
   WindowProjection,
@@ -93,6 +94,8 @@ export const salesPlan = (
       inputType: inputTypeOf(aggregate),
     }),
   );
+  const byField = !("event" in definition.key);
+  const local = !windowMerges(definition.window.kind);
   return {
     kind: "window",
     definition,
@@ -104,7 +107,8 @@ export const salesPlan = (
     aggregates,
     zone: definition.window.kind === "calendar" ? zoneRules(definition.window.zone) : undefined,
     outputs: aggregates.map((each) => ({ name: each.name, type: outputType(each) })),
-    merged: !("event" in definition.key),
+    merged: byField && !local,
+    rekeyed: byField && local,
     digest: new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]),
   };
 };
@@ -142,4 +146,5 @@ export const encodeBatch = (
       data: { $case: "protobuf", value: encodeSale(sale) },
     })),
     tick: tickTime === undefined ? undefined : { time: tickTime },
+    rekeyed: undefined,
   }).finish();

@@ -5,30 +5,37 @@
  * R1. Every commit is handed to the merging core at once, in the order in which it was made.
  * R2. A restart goes on from snapshots in fresh objects, whose digests are those of the old ones.
  * R3. After every record batch the books balance, and hold as many events as were read.
+ * R4. Of a re-keyed projection the lanes are the partitions of its own log. Every commit of a routing
+ *     task is relayed at once.
  */
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
+import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { rekeyOf } from "../../projections/definition/rekey.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { Intake } from "../intake/intake.ts";
+import { RekeyedIntake } from "../rekey/rekeyed-intake.ts";
 import { emptyBooks, imbalance } from "../task/books-keeper.ts";
 import { makeCore, makeMergeCore } from "../task/cores.ts";
 import type { MergeCore } from "../task/merge-core.ts";
 import type { TaskCore } from "../task/task-core.ts";
+import { partitionsOf } from "../worker/task-specs.ts";
 import { encodeEntry, encodeTick, isPulse } from "./case-log.ts";
 import type { LogBatch } from "./case-log.ts";
 import { ACCOUNTS, letterRow, updateRow } from "./output.ts";
 import type { Row } from "./case.ts";
+import { RoutingStage } from "./routing-stage.ts";
+import type { RoutedBatch } from "./routing-stage.ts";
 
 const VERSION = 1;
 
 interface Lane {
-  intake: Intake;
+  intake: Intake | RekeyedIntake;
   core: TaskCore<EventBatch>;
   sequence: number;
   events: number;
-  pulses: number;
 }
 
 export class ProjectionRun {
@@ -43,42 +50,70 @@ export class ProjectionRun {
   readonly #plan: ProjectionPlan;
   readonly #columns: readonly string[];
   readonly #lanes: Lane[];
+  readonly #routing: RoutingStage | undefined;
   #merge: MergeCore | undefined;
   #commits = 0;
+  #pulses = 0;
 
   constructor(plan: ProjectionPlan) {
     this.#plan = plan;
+    this.#routing = plan.rekeyed ? new RoutingStage(plan, VERSION) : undefined;
     this.#columns = plan.outputs.map(({ name }) => name);
-    this.#lanes = Array.from({ length: plan.topic.definition.partitions }, (_, partition) => ({
+    this.#lanes = Array.from({ length: partitionsOf(plan) }, (_, partition) => ({
       intake: this.#makeIntake(),
       core: this.#makeCore(partition),
       sequence: 0,
       events: 0,
-      pulses: 0,
     }));
+    if (this.#routing !== undefined) this.#relay(this.#routing.relay());
     if (!plan.merged) return;
     this.#merge = makeMergeCore(plan, VERSION);
     // A partition that never held an event says so: it holds nobody back.
     this.#lanes.forEach((_, partition) => this.#commit(partition));
   }
 
-  #makeIntake(): Intake {
-    return new Intake(this.#plan.topic, this.#plan.columns);
+  #makeIntake(): Intake | RekeyedIntake {
+    const plan = this.#plan;
+    return plan.rekeyed
+      ? new RekeyedIntake(plan, rekeyOf(plan))
+      : new Intake(plan.topic, plan.columns);
   }
 
   #makeCore(partition: number): TaskCore<EventBatch> {
-    return makeCore(this.#plan, VERSION, partition);
+    const plan = this.#plan;
+    return makeCore(plan.rekeyed ? rekeyOf(plan).keyed : plan, VERSION, partition);
   }
 
   read(batch: LogBatch): void {
-    const lane = this.#lanes[batch.partition]!;
-    lane.events += batch.events.length;
-    lane.pulses += batch.events.filter(isPulse).length;
-    this.#apply(batch.partition, encodeEntry(batch));
+    this.#pulses += batch.events.filter(isPulse).length;
+    this.#append(batch.partition, batch.events.length, encodeEntry(batch));
   }
 
   tick(partition: number, time: number): void {
-    this.#apply(partition, encodeTick(time));
+    this.#append(partition, 0, encodeTick(time));
+  }
+
+  #append(partition: number, events: number, bytes: Uint8Array): void {
+    if (this.#routing === undefined) {
+      this.#lanes[partition]!.events += events;
+      this.#apply(partition, bytes);
+      return;
+    }
+    this.deadLetters.push(...this.#routing.route(partition, bytes).map(letterRow));
+    const off = imbalance(this.#routing.cores[partition]!.progress().books);
+    if (off !== 0) {
+      this.breaches.push(
+        `the books of the routing task of partition ${partition} are off by ${off}`,
+      );
+    }
+    this.#relay(this.#routing.relay());
+  }
+
+  #relay(batches: readonly RoutedBatch[]): void {
+    for (const { partition, data } of batches) {
+      this.#lanes[partition]!.events += RecordBatch.decode(data).events.length;
+      this.#apply(partition, data);
+    }
   }
 
   #apply(partition: number, bytes: Uint8Array): void {
@@ -130,6 +165,10 @@ export class ProjectionRun {
   }
 
   restart(): void {
+    if (this.#routing !== undefined) {
+      this.breaches.push(...this.#routing.restartTasks());
+      this.#relay(this.#routing.restartRelay());
+    }
     this.#lanes.forEach((lane, partition) => {
       const intake = lane.intake.snapshot();
       lane.intake = this.#makeIntake();
@@ -154,9 +193,10 @@ export class ProjectionRun {
     return fresh;
   }
 
-  /** Of one partition. */
+  /** Of one partition of the topic. */
   partitionWatermark(partition: number): number | undefined {
-    return this.#lanes[partition]!.core.progress().watermark;
+    const cores = this.#routing?.cores ?? this.#lanes.map(({ core }) => core);
+    return cores[partition]!.progress().watermark;
   }
 
   /** Up to which the projection's results are complete: of its slowest partition that is not idle. */
@@ -174,12 +214,19 @@ export class ProjectionRun {
   /** Of all partitions together; without the pulses, which no one but the test kit sent. */
   get books(): Books {
     const total = emptyBooks();
-    for (const { core, pulses } of this.#lanes) {
+    const routing = this.#routing?.cores ?? [];
+    for (const core of [...routing, ...this.#lanes.map((lane) => lane.core)]) {
       const { books } = core.progress();
       for (const account of ACCOUNTS) total[account] += books[account];
-      total.events -= pulses;
-      total.filtered -= pulses;
     }
+    // What was passed on is in the books of both stages, once as counted and once as events.
+    for (const core of routing) {
+      const passedOn = core.progress().books.counted;
+      total.events -= passedOn;
+      total.counted -= passedOn;
+    }
+    total.events -= this.#pulses;
+    total.filtered -= this.#pulses;
     return total;
   }
 }

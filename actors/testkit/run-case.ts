@@ -248,17 +248,21 @@ const comparableUpdates = (
   run: ProjectionRun,
   inTime: ReadonlySet<string>,
 ): readonly Row[] => {
-  if (plan.merged) {
+  const spansPartitions = plan.rekeyed && plan.topic.definition.partitions > 1;
+  if (plan.merged || spansPartitions) {
     const finals = run.updates.filter(
-      (row) => row.get("kind") === "final" && inTime.has(nameOf(row)),
+      (row) => row.get("kind") === "final" && (spansPartitions || inTime.has(nameOf(row))),
     );
     return inOrder(finals).map((row) => without(row, ["revision", "watermark", "partition"]));
   }
   const emit = "emit" in plan.definition ? plan.definition.emit : undefined;
-  if (emit === undefined || emit.mode === "final") return run.updates;
+  if (emit === undefined || emit.mode === "final") {
+    // The events that were not passed on move its time with the next record batch.
+    return plan.rekeyed ? run.updates.map((row) => without(row, ["watermark"])) : run.updates;
+  }
   return run.updates
     .filter((row) => row.get("kind") === "final" || row.get("kind") === "correction")
-    .map((row) => without(row, ["revision"]));
+    .map((row) => without(row, plan.rekeyed ? ["revision", "watermark"] : ["revision"]));
 };
 
 /** What a reader of the results has in the end, by key and window. */

@@ -17,6 +17,7 @@ import type { Broker, FaultPlan, MemoryOptions, MemoryServices } from "../../inf
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { Intake } from "../intake/intake.ts";
 import { EventLog } from "../ports/event-log.ts";
+import { RekeyLog } from "../ports/rekey-log.ts";
 import { ResultLog } from "../ports/result-log.ts";
 import { SnapshotStore } from "../ports/snapshot-store.ts";
 import { makeCore } from "../task/cores.ts";
@@ -86,6 +87,7 @@ export const ownerOf = (plan: ProjectionPlan, settings: EngineSettings = SETTING
       events: yield* EventLog,
       results: yield* ResultLog,
       snapshots: yield* SnapshotStore,
+      rekeyed: yield* RekeyLog,
     };
     const options = {
       topic: plan.topic.definition.name,

@@ -75,9 +75,24 @@ export class MergedWatermark {
   }
 
   update(index: number, value: number, idle: boolean): void {
+    this.note(index, value, idle);
+    this.advance();
+  }
+
+  /**
+   * Of several that changed at one moment: `advance` follows when all are noted. False when it need
+   * not: the partition was not the one that holds back.
+   */
+  note(index: number, value: number, idle: boolean): boolean {
+    const before = this.#values[index]!;
+    const heldBack = this.#heard[index] === 0 || before <= this.value;
     this.#heard[index] = 1;
     this.#idle[index] = idle ? 1 : 0;
-    if (value > this.#values[index]!) this.#values[index] = value;
+    if (value > before) this.#values[index] = value;
+    return heldBack || idle;
+  }
+
+  advance(): void {
     let least = Number.POSITIVE_INFINITY;
     let greatest = Number.NEGATIVE_INFINITY;
     for (let i = 0; i < this.#values.length; i++) {
@@ -88,6 +103,11 @@ export class MergedWatermark {
     }
     const candidate = least === Number.POSITIVE_INFINITY ? greatest : least;
     if (candidate > this.value) this.value = candidate;
+  }
+
+  /** Whether every partition has said that it is idle. */
+  get idle(): boolean {
+    return this.#idle.every((idle) => idle === 1);
   }
 
   /** The least watermark of the partitions that ever held an event: windows before it get no more. */

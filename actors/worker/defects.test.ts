@@ -82,6 +82,7 @@ describe("the loop starts again after a defect", () => {
           ingestTime: 1_000_000,
           events: [],
           tick: undefined,
+          rekeyed: undefined,
         }).finish();
         log.events("sales", 0).append([{ subject: "events.sales.0", data: quiet }], -1);
         const { lastSequence } = log.events("sales", 0);

@@ -11,6 +11,7 @@ import { commitSubject } from "../../proto/subjects.ts";
 import { untilAvailable } from "../commit/until-available.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import type { EventLog } from "../ports/event-log.ts";
+import type { RekeyLog } from "../ports/rekey-log.ts";
 import type { ResultLog } from "../ports/result-log.ts";
 import type { SnapshotStore } from "../ports/snapshot-store.ts";
 import { tickWhenSilent } from "../task/idle-ticker.ts";
@@ -27,6 +28,7 @@ export interface Ports {
   readonly events: EventLog["Service"];
   readonly results: ResultLog["Service"];
   readonly snapshots: SnapshotStore["Service"];
+  readonly rekeyed: RekeyLog["Service"];
 }
 
 export interface OwnerOptions {

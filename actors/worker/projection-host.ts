@@ -1,14 +1,17 @@
 /**
  * All tasks of this worker: a partition owner for each of its partitions, a merge owner for each of
- * its merging tasks, of the versions that are active now.
+ * its merging tasks, a re-keyed owner for each projection that is re-keyed, of the versions that are
+ * active now.
  *
  * H1. Of each projection exactly the tasks of its active version run here. When another version is
  *     promoted, those of the old one are drained before those of the new one start.
  * H2. One partition that cannot start holds no other back.
  */
 import { Cause, Effect, Exit, Scope, Semaphore } from "effect";
-import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import type { ProjectionPlan, TopicPlan } from "../../projections/definition/plan.ts";
+import { FIRST_ACTIVE } from "../relay/active-versions.ts";
 import type { ActiveVersions } from "../relay/active-versions.ts";
+import type { RelayStatus } from "../relay/relay.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import { statusOf } from "../task/task-status.ts";
 import type { TaskStatus } from "../task/task-status.ts";
@@ -17,7 +20,8 @@ import type { WorkerSlot } from "./assignment.ts";
 import { MergeOwner } from "./merge-owner.ts";
 import { PartitionOwner } from "./partition-owner.ts";
 import type { Ports } from "./partition-owner.ts";
-import { byTopic, intakeOf, mergeSpec, partitionSpec } from "./task-specs.ts";
+import { RekeyedOwner } from "./rekeyed-owner.ts";
+import { byTopic, intakeOf, mergeSpec, partitionSpec, routingSpecs } from "./task-specs.ts";
 
 export interface HostOptions {
   readonly slot: WorkerSlot;
@@ -33,6 +37,7 @@ const reported = (change: Effect.Effect<void>): Effect.Effect<void> =>
   );
 
 interface OwnedPartition {
+  readonly topic: TopicPlan;
   readonly partition: number;
   readonly plans: readonly ProjectionPlan[];
   readonly owner: PartitionOwner;
@@ -48,6 +53,7 @@ export class ProjectionHost {
   readonly #options: HostOptions;
   readonly #partitions: readonly OwnedPartition[];
   readonly #merges: readonly OwnedMerge[];
+  readonly #rekeyed: readonly RekeyedOwner[];
   readonly #scope = Scope.makeUnsafe();
 
   constructor(options: HostOptions) {
@@ -60,9 +66,12 @@ export class ProjectionHost {
         .map((partition) => {
           const makeIntake = () => intakeOf(topicPlans);
           const owned = { topic: name, partition, idleAfterMs, settings, makeIntake };
-          return { partition, plans: topicPlans.plans, owner: new PartitionOwner(owned, ports) };
+          return { ...topicPlans, partition, owner: new PartitionOwner(owned, ports) };
         });
     });
+    this.#rekeyed = plans
+      .filter((plan) => plan.rekeyed)
+      .map((plan) => new RekeyedOwner({ plan, slot, ports, settings }));
     this.#merges = plans
       .filter((plan) => plan.merged && ownsMerge(slot, plan.definition.name))
       .map((plan) => ({ plan, oneAtATime: Semaphore.makeUnsafe(1), owner: undefined }));
@@ -73,19 +82,33 @@ export class ProjectionHost {
     return [
       ...this.#partitions.flatMap(({ owner }) => owner.tasks.map((task) => statusOf(task))),
       ...this.#merges.flatMap(({ owner }) => (owner === undefined ? [] : [statusOf(owner.task)])),
+      ...this.#rekeyed.flatMap((owner) => owner.tasks),
     ];
+  }
+
+  /** Those that write the logs of re-keyed projections from here. */
+  get relays(): readonly RelayStatus[] {
+    return this.#rekeyed.flatMap((owner) => owner.relays);
   }
 
   /** Starts in the background what is missing, and stops what is no longer active (H1). */
   readonly follow = Effect.fnUntraced(function* (this: ProjectionHost, active: ActiveVersions) {
-    const versionOf = (plan: ProjectionPlan) => active.get(plan.definition.name) ?? 1;
-    for (const { partition, plans, owner } of this.#partitions) {
-      const specs = plans.map((plan) => partitionSpec(plan, versionOf(plan), partition));
+    const activeOf = (plan: ProjectionPlan) => active.get(plan.definition.name) ?? FIRST_ACTIVE;
+    for (const { topic, partition, plans, owner } of this.#partitions) {
+      const specs = plans.flatMap((plan) => {
+        const { version, routing } = activeOf(plan);
+        return plan.rekeyed
+          ? routingSpecs(plan, routing, topic, partition)
+          : [partitionSpec(plan, version, partition)];
+      });
       yield* Effect.forkIn(reported(owner.runOnly(specs)), this.#scope);
     }
     for (const merge of this.#merges) {
-      const change = this.#changeMerge(merge, versionOf(merge.plan));
+      const change = this.#changeMerge(merge, activeOf(merge.plan).version);
       yield* Effect.forkIn(reported(merge.oneAtATime.withPermit(change)), this.#scope);
+    }
+    for (const owner of this.#rekeyed) {
+      yield* Effect.forkIn(reported(owner.follow(activeOf(owner.plan))), this.#scope);
     }
   });
 
@@ -103,6 +126,7 @@ export class ProjectionHost {
     const drains = [
       ...this.#partitions.map(({ owner }) => owner.drain),
       ...this.#merges.map(({ owner }) => owner?.drain ?? Effect.void),
+      ...this.#rekeyed.map((owner) => owner.drain),
     ];
     yield* Effect.all(drains, { concurrency: "unbounded", discard: true });
   });
@@ -112,6 +136,7 @@ export class ProjectionHost {
     yield* Scope.close(this.#scope, Exit.void);
     for (const { owner } of this.#partitions) yield* owner.abandon;
     for (const { owner } of this.#merges) if (owner !== undefined) yield* owner.abandon;
+    for (const owner of this.#rekeyed) yield* owner.abandon;
   });
 
   readonly #changeMerge = Effect.fnUntraced(function* (

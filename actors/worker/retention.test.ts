@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import { commitSubject } from "../../proto/subjects.ts";
 import type { TaskId } from "../../proto/subjects.ts";
+import { RekeyLog } from "../ports/rekey-log.ts";
 import { RelayTarget } from "../ports/relay-target.ts";
 import { ResultLog } from "../ports/result-log.ts";
 import { BY_KEY, BY_STORE, TOPIC } from "../testkit/sales-run.ts";
@@ -52,7 +53,13 @@ const live = (tasks: readonly TaskId[], active: readonly (readonly [string, numb
         settings: { ...SETTINGS, trimEveryMs: MINUTE, resultsRetentionMs: RETENTION },
         results: yield* ResultLog,
         outlet: yield* RelayTarget,
-        active: new Map([["by-key", 1], ["by-store", 1], ...active]),
+        rekeyed: yield* RekeyLog,
+        active: new Map(
+          [["by-key", 1] as const, ["by-store", 1] as const, ...active].map(([name, version]) => [
+            name,
+            { version, routing: version },
+          ]),
+        ),
         tasks: () => tasks.map((task) => ({ task, commits: 1 })),
       }),
     );

@@ -10,22 +10,26 @@
  *     results: a merging task without a snapshot rebuilds its state from them.
  * X4. Superseded versions are the first worker's. Once one of their tasks is down to its marker it is
  *     not looked at again.
+ * X5. Commits with routed events are not kept at all once they are in the re-keyed log.
  */
 import { Clock, Effect } from "effect";
 import { commitSubject, controlSubject } from "../../proto/subjects.ts";
 import type { TaskId } from "../../proto/subjects.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { rekeyOf } from "../../projections/definition/rekey.ts";
+import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import { readMarker } from "../commit/marker.ts";
+import type { RekeyLog } from "../ports/rekey-log.ts";
 import type { RelayTarget } from "../ports/relay-target.ts";
 import type { ResultLog } from "../ports/result-log.ts";
-import { FIRST_VERSION } from "../relay/active-versions.ts";
+import { FIRST_ACTIVE, FIRST_VERSION } from "../relay/active-versions.ts";
 import type { ActiveVersions } from "../relay/active-versions.ts";
 import { keepRunning } from "../task/keep-running.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import type { TaskStatus } from "../task/task-status.ts";
 import { ownsRelays } from "./assignment.ts";
 import type { WorkerSlot } from "./assignment.ts";
-import { mergeSpec, partitionSpec } from "./task-specs.ts";
+import { mergeSpec, partitionsOf, partitionSpec, rekeyedTopicOf } from "./task-specs.ts";
 
 export interface RetentionOptions {
   readonly slot: WorkerSlot;
@@ -33,6 +37,7 @@ export interface RetentionOptions {
   readonly settings: EngineSettings;
   readonly results: ResultLog["Service"];
   readonly outlet: RelayTarget["Service"];
+  readonly rekeyed: RekeyLog["Service"];
   readonly tasks: () => readonly Pick<TaskStatus, "task" | "commits">[];
   /** As of now: it changes with promotions. */
   readonly active: ActiveVersions;
@@ -66,30 +71,68 @@ const mergeNeedsFrom = Effect.fnUntraced(function* (results: ResultLog["Service"
   return last === undefined ? 0 : readMarker(last.sequence, last.data).retainFrom;
 });
 
+/** The oldest sequence that the relay of a re-keyed log has still to read. */
+const relayNeedsFrom = Effect.fnUntraced(function* (
+  rekeyed: RekeyLog["Service"],
+  plan: ProjectionPlan | undefined,
+  version: number,
+) {
+  if (plan === undefined) return 0;
+  const { name, partitions } = rekeyedTopicOf(plan, version);
+  let from = Infinity;
+  for (let partition = 0; partition < partitions; partition++) {
+    const last = yield* rekeyed.last(name, partition);
+    const position = last && RecordBatch.decode(last.data).rekeyed?.position;
+    from = Math.min(from, (position ?? 0) + 1);
+  }
+  return from;
+});
+
 const tasksOf = (plan: ProjectionPlan, version: number): readonly TaskId[] => [
   ...Array.from(
-    { length: plan.topic.definition.partitions },
+    { length: partitionsOf(plan) },
     (_, partition) => partitionSpec(plan, version, partition).id,
   ),
   ...(plan.merged ? [mergeSpec(plan, version).id] : []),
 ];
 
+const routingTasksOf = (plan: ProjectionPlan, version: number): readonly TaskId[] =>
+  Array.from({ length: rekeyOf(plan).upstreams }, (_, partition) => ({
+    kind: "routing",
+    projection: plan.definition.name,
+    version,
+    partition,
+  }));
+
 /** Every task of every version before the active one. */
 const superseded = (plans: readonly ProjectionPlan[], active: ActiveVersions): readonly TaskId[] =>
   plans.flatMap((plan) => {
-    const versions = (active.get(plan.definition.name) ?? FIRST_VERSION) - FIRST_VERSION;
-    return Array.from({ length: versions }, (_, i) => tasksOf(plan, FIRST_VERSION + i)).flat();
+    const { version, routing } = active.get(plan.definition.name) ?? FIRST_ACTIVE;
+    const before = (newest: number) =>
+      Array.from({ length: newest - FIRST_VERSION }, (_, i) => FIRST_VERSION + i);
+    return [
+      ...before(version).flatMap((old) => tasksOf(plan, old)),
+      ...(plan.rekeyed ? before(routing).flatMap((old) => routingTasksOf(plan, old)) : []),
+    ];
   });
 
 export const trimRegularly = Effect.fnUntraced(function* (
   options: RetentionOptions,
 ): Effect.fn.Return<never> {
-  const { slot, plans, settings, results, outlet } = options;
+  const { slot, plans, settings, results, outlet, rekeyed } = options;
   const finished = new Set<string>();
+  const planOf = (task: TaskId) =>
+    plans.find(({ definition }) => definition.name === task.projection);
   const retentionOf = (task: TaskId): number => {
+    // X5. What it passed on is in the re-keyed log.
+    if (task.kind === "routing") return 0;
     if (task.kind !== "partial") return settings.resultsRetentionMs;
-    const plan = plans.find(({ definition }) => definition.name === task.projection);
-    return Math.max(settings.resultsRetentionMs, plan?.topic.definition.retentionMs ?? 0);
+    return Math.max(settings.resultsRetentionMs, planOf(task)?.topic.definition.retentionMs ?? 0);
+  };
+  const neededFrom = (task: TaskId) => {
+    if (task.kind === "partial") return mergeNeedsFrom(results, task);
+    if (task.kind === "routing") return relayNeedsFrom(rekeyed, planOf(task), task.version);
+    return Effect.succeed(Infinity);
   };
   const round = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis;
@@ -97,8 +140,7 @@ export const trimRegularly = Effect.fnUntraced(function* (
     const unsettled = yield* unsettledPromotions(results, plans, relayed);
     for (const { task, commits } of options.tasks()) {
       if (commits === 0 || unsettled.has(task.projection)) continue;
-      const merged = task.kind === "partial" ? yield* mergeNeedsFrom(results, task) : Infinity;
-      const below = Math.min(relayed, merged);
+      const below = Math.min(relayed, yield* neededFrom(task));
       yield* results.trim(commitSubject(task), below, now - retentionOf(task));
     }
     if (!ownsRelays(slot)) return;

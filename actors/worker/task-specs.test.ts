@@ -58,7 +58,7 @@ test("projections of different types may mention one field: each has its own", (
   }));
   const batch = intake.read(
     1,
-    RecordBatch.encode({ ingestTime: 10, events, tick: undefined }).finish(),
+    RecordBatch.encode({ ingestTime: 10, events, tick: undefined, rekeyed: undefined }).finish(),
   );
   const { valid, values } = batch.columns.get("cents")!;
   expect([...valid.subarray(0, 2)]).toEqual([1, 1]);

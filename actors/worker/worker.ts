@@ -11,6 +11,7 @@ import { Deferred, Effect, Fiber, Schema } from "effect";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { untilAvailable } from "../commit/until-available.ts";
 import { EventLog } from "../ports/event-log.ts";
+import { RekeyLog } from "../ports/rekey-log.ts";
 import { RelayTarget } from "../ports/relay-target.ts";
 import { ResultLog } from "../ports/result-log.ts";
 import { SnapshotStore } from "../ports/snapshot-store.ts";
@@ -104,7 +105,7 @@ export const runWorker = Effect.fn("runWorker")(function* (
 ): Effect.fn.Return<
   never,
   WorkerMisconfigured,
-  EventLog | ResultLog | SnapshotStore | RelayTarget
+  EventLog | RekeyLog | ResultLog | SnapshotStore | RelayTarget
 > {
   const problem = check(options);
   if (problem !== undefined) return yield* new WorkerMisconfigured({ message: problem });
@@ -112,7 +113,12 @@ export const runWorker = Effect.fn("runWorker")(function* (
   const settings = { ...DEFAULT_SETTINGS, ...options.settings };
   const results = yield* ResultLog;
   const outlet = yield* RelayTarget;
-  const ports = { events: yield* EventLog, results, snapshots: yield* SnapshotStore };
+  const ports = {
+    events: yield* EventLog,
+    results,
+    snapshots: yield* SnapshotStore,
+    rekeyed: yield* RekeyLog,
+  };
   const slot = { index, workers };
   const host = new ProjectionHost({ slot, plans, ports, settings });
   const relays = ownsRelays(slot)
@@ -124,7 +130,7 @@ export const runWorker = Effect.fn("runWorker")(function* (
     index,
     workers,
     tasks: host.tasks,
-    relays: relays.map((relay) => relay.status),
+    relays: [...relays.map((relay) => relay.status), ...host.relays],
   }));
 
   const work = Effect.gen(function* () {
@@ -137,7 +143,16 @@ export const runWorker = Effect.fn("runWorker")(function* (
       [
         followPromotions(results, active, after, host),
         host.ticks,
-        trimRegularly({ slot, plans, settings, results, outlet, active, tasks: () => host.tasks }),
+        trimRegularly({
+          slot,
+          plans,
+          settings,
+          results,
+          outlet,
+          rekeyed: ports.rekeyed,
+          active,
+          tasks: () => host.tasks,
+        }),
         ...relays.map((relay) => relay.run),
         Effect.never,
       ],

@@ -79,7 +79,7 @@ await measure("scan, check, partition, copy", (bytes) => {
 });
 await measure("decode requests, encode batches", (bytes) => {
   const { events } = PublishBatchRequest.decode(bytes);
-  RecordBatch.encode({ ingestTime: NOW, events, tick: undefined }).finish();
+  RecordBatch.encode({ ingestTime: NOW, events, tick: undefined, rekeyed: undefined }).finish();
 });
 process.stdout.write(`${stored} of ${sent} events stored\n`);
 if (stored !== sent) process.exitCode = 1;

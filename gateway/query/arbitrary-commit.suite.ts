@@ -90,4 +90,5 @@ export const arbitraryCommit: fc.Arbitrary<Commit> = fc.record({
   updates: fc.array(arbitraryUpdate, { maxLength: 8 }),
   partials: fc.constant([]),
   deadLetters: fc.constant([]),
+  routed: fc.constant([]),
 });

@@ -53,6 +53,7 @@ export const commitOf = (
   updates,
   partials: [],
   deadLetters: [],
+  routed: [],
   ...over,
 });
 

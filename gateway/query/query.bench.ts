@@ -70,6 +70,7 @@ const record = (number: number): ResultRecord => {
     updates,
     partials: [],
     deadLetters: [],
+    routed: [],
   }).finish();
   const subject = `results.${PROJECTION}.1.0`;
   return { sequence: number, subject, data, pending: commits - number };

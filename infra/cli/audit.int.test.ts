@@ -43,6 +43,7 @@ const batch = (events: number): Uint8Array =>
       data: undefined,
     })),
     tick: undefined,
+    rekeyed: undefined,
   }).finish();
 
 const withStreams = <A>(

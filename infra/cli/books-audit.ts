@@ -9,6 +9,7 @@
  */
 import type { Marker } from "../../actors/commit/marker.ts";
 import { imbalance } from "../../actors/task/books-keeper.ts";
+import type { TaskId } from "../../proto/subjects.ts";
 import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
 
 export type Balance = Pick<Marker, "inputSequence" | "books">;
@@ -20,6 +21,8 @@ export interface Stretch {
 }
 
 export interface AuditInput {
+  /** Of a re-keyed projection routing tasks and those that read its own log keep books. */
+  readonly kind: TaskId["kind"];
   readonly projection: string;
   readonly version: number;
   readonly partition: number;
@@ -31,6 +34,7 @@ export interface AuditInput {
 }
 
 export interface Audit {
+  readonly kind: TaskId["kind"];
   readonly projection: string;
   readonly version: number;
   readonly partition: number;
@@ -81,7 +85,7 @@ export const auditBooks = (
   input: AuditInput,
   countEvents: ((stretch: Stretch) => number) | undefined,
 ): Audit => {
-  const { projection, version, partition, committed, base } = input;
+  const { kind, projection, version, partition, committed, base } = input;
   const { books } = committed;
   const { stretch, broken, why } = stretchOf(input);
   const audited = countEvents === undefined ? undefined : stretch;
@@ -97,6 +101,7 @@ export const auditBooks = (
     ...(why === undefined ? [] : [why]),
   ];
   return {
+    kind,
     projection,
     version,
     partition,

@@ -5,7 +5,8 @@
  */
 import { Effect } from "effect";
 import { readMarker, type Marker } from "../../actors/commit/marker.ts";
-import { FIRST_VERSION } from "../../actors/relay/active-versions.ts";
+import { activeAfter, FIRST_ACTIVE } from "../../actors/relay/active-versions.ts";
+import type { ActiveVersion } from "../../actors/relay/active-versions.ts";
 import { Promotion } from "../../proto/gen/tidemark/v1/commit.ts";
 import {
   DLQ_STREAM,
@@ -13,7 +14,9 @@ import {
   RESULTS_STREAM,
   controlSubject,
   eventsStream,
+  routedTopic,
 } from "../../proto/subjects.ts";
+import type { TaskId } from "../../proto/subjects.ts";
 import type { Config } from "../config/config.ts";
 import { request, storedMessage, type ApiFailure, type StreamInfo } from "../nats/jetstream-api.ts";
 import type { Link } from "../nats/link.ts";
@@ -33,10 +36,12 @@ export interface TopicSurvey {
 }
 
 export interface TaskSurvey {
-  readonly kind: "window" | "partial" | "merge";
+  readonly kind: TaskId["kind"];
   readonly projection: string;
   readonly version: number;
   readonly partition: number;
+  /** Whose log it reads; undefined where that is not configured here, and of merging tasks. */
+  readonly topic: string | undefined;
   readonly marker: Marker;
   /** Of the version that reads and subjects follow; nobody works on the others. */
   readonly active: boolean;
@@ -120,8 +125,11 @@ const surveyTopics = (
       })),
   }));
 
+/** First tokens of the subjects of commits. */
+const ROOTS = ["results", "partials", "routed"] as const;
+
 interface Found {
-  readonly isPartial: boolean;
+  readonly root: (typeof ROOTS)[number];
   readonly projection: string;
   readonly version: number;
   readonly partition: number;
@@ -132,14 +140,13 @@ const findTasks = Effect.fnUntraced(function* (
   link: Link,
 ): Effect.fn.Return<readonly Found[], ApiFailure> {
   const found: Found[] = [];
-  for (const isPartial of [false, true]) {
-    const root = isPartial ? "partials" : "results";
+  for (const root of ROOTS) {
     for (const subject of (yield* subjectsOf(link, RESULTS_STREAM, `${root}.>`)).keys()) {
       const [, projection = "", version, partition] = subject.split(".");
       const last = yield* storedMessage(link, RESULTS_STREAM, { last_by_subj: subject });
       if (last === undefined) continue;
       found.push({
-        isPartial,
+        root,
         projection,
         version: Number(version),
         partition: Number(partition),
@@ -150,19 +157,18 @@ const findTasks = Effect.fnUntraced(function* (
   return found;
 });
 
-/** The active version of each projection that has tasks. */
+/** The active version of each projection that has tasks, and whose re-keyed log it reads. */
 const activeVersions = Effect.fnUntraced(function* (
   link: Link,
   tasks: readonly Found[],
-): Effect.fn.Return<ReadonlyMap<string, number>, ApiFailure> {
-  const versions = new Map<string, number>();
+): Effect.fn.Return<ReadonlyMap<string, ActiveVersion>, ApiFailure> {
+  const versions = new Map<string, ActiveVersion>();
   for (const { projection } of tasks) {
     if (versions.has(projection)) continue;
     const last = yield* storedMessage(link, RESULTS_STREAM, {
       last_by_subj: controlSubject(projection),
     });
-    const version = last === undefined ? FIRST_VERSION : Promotion.decode(last.data).version;
-    versions.set(projection, version);
+    versions.set(projection, activeAfter(last && Promotion.decode(last.data)));
   }
   return versions;
 });
@@ -174,26 +180,30 @@ const placeTask = (
   task: Found,
   all: readonly Found[],
   plan: SurveyPlan,
-  topics: readonly TopicSurvey[],
-  versions: ReadonlyMap<string, number>,
+  streams: ReadonlyMap<string, StreamInfo>,
+  versions: ReadonlyMap<string, ActiveVersion>,
 ): TaskSurvey => {
-  const { isPartial, projection, version, partition, marker } = task;
-  const active = versions.get(projection) === version;
-  const partials = all.filter((other) => other.isPartial && sameVersion(task, other));
-  if (!isPartial && partials.length > 0) {
+  const { root, projection, version, partition, marker } = task;
+  const { version: live, routing } = versions.get(projection) ?? FIRST_ACTIVE;
+  const active = version === (root === "routed" ? routing : live);
+  const place = { projection, version, partition, marker, active };
+  const partials = all.filter((other) => other.root === "partials" && sameVersion(task, other));
+  if (root === "results" && partials.length > 0) {
     // Its input is the partials in RESULTS.
     const last = Math.max(...partials.map((partial) => partial.marker.sequence));
     const lag = active ? Math.max(0, last - marker.inputSequence) : undefined;
-    return { kind: "merge", projection, version, partition, marker, active, lag };
+    return { ...place, kind: "merge", topic: undefined, lag };
   }
-  const topic = plan.projections.find(({ name }) => name === projection)?.topic;
-  const log = topics
-    .find(({ name }) => name === topic)
-    ?.partitions.find((candidate) => candidate.partition === partition);
+  const rekeyed = all.some((other) => other.root === "routed" && other.projection === projection);
+  const topic =
+    rekeyed && root === "results"
+      ? routedTopic(projection, routing)
+      : plan.projections.find(({ name }) => name === projection)?.topic;
+  const log = streams.get(eventsStream(topic ?? "", partition))?.state;
   const lag =
-    log === undefined || !active ? undefined : Math.max(0, log.last - marker.inputSequence);
-  const kind = isPartial ? "partial" : "window";
-  return { kind, projection, version, partition, marker, active, lag };
+    log === undefined || !active ? undefined : Math.max(0, log.last_seq - marker.inputSequence);
+  const kind = ({ results: "window", partials: "partial", routed: "routing" } as const)[root];
+  return { ...place, kind, topic, lag };
 };
 
 const byPlace = (a: TaskSurvey, b: TaskSurvey): number =>
@@ -216,7 +226,7 @@ export const survey = Effect.fn("survey")(function* (
   const versions = yield* activeVersions(link, tasks);
   return {
     topics,
-    tasks: tasks.map((task) => placeTask(task, tasks, plan, topics, versions)).toSorted(byPlace),
+    tasks: tasks.map((task) => placeTask(task, tasks, plan, byName, versions)).toSorted(byPlace),
     deadLetters: [...letters]
       .map(([subject, count]) => {
         const [, topic = "", projection = "", reason = ""] = subject.split(".");

@@ -6,6 +6,7 @@ import {
   eventLogSuite,
 } from "../../actors/ports/contract/event-log.suite.ts";
 import { IngestLogRig, ingestLogSuite } from "../../actors/ports/contract/ingest-log.suite.ts";
+import { rekeyLogSuite } from "../../actors/ports/contract/rekey-log.suite.ts";
 import {
   RelayTargetRig,
   relayTargetSuite,
@@ -61,5 +62,6 @@ const layer = rigs.pipe(Layer.provideMerge(memoryLayer()));
 eventLogSuite("memory", layer);
 ingestLogSuite("memory", layer);
 resultLogSuite("memory", layer);
+rekeyLogSuite("memory", layer);
 relayTargetSuite("memory", layer);
 snapshotStoreSuite("memory", layer);

@@ -18,6 +18,8 @@ export type FaultPoint =
   | "results.next"
   | "relay.publish"
   | "relay.cursor"
+  | "rekey.append"
+  | "rekey.last"
   | "snapshots.save"
   | "snapshots.load";
 

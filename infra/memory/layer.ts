@@ -2,6 +2,7 @@
 import { Layer } from "effect";
 import type { EventLog } from "../../actors/ports/event-log.ts";
 import type { IngestLog } from "../../actors/ports/ingest-log.ts";
+import type { RekeyLog } from "../../actors/ports/rekey-log.ts";
 import type { RelayTarget } from "../../actors/ports/relay-target.ts";
 import type { ResultLog } from "../../actors/ports/result-log.ts";
 import type { SnapshotStore } from "../../actors/ports/snapshot-store.ts";
@@ -11,6 +12,7 @@ import type { FaultPlan } from "./faults.ts";
 import { memoryIngestLog } from "./ingest-log.ts";
 import { MemoryBroker } from "./memory-broker.ts";
 import type { ReadLimits } from "./memory-broker.ts";
+import { memoryRekeyLog } from "./rekey-log.ts";
 import { memoryRelayTarget } from "./relay-target.ts";
 import { memoryResultLog } from "./result-log.ts";
 import { memorySnapshotStore } from "./snapshot-store.ts";
@@ -21,13 +23,14 @@ export interface MemoryOptions {
 }
 
 export type MemoryServices =
-  EventLog | IngestLog | ResultLog | RelayTarget | SnapshotStore | MemoryBroker | Faults;
+  EventLog | IngestLog | RekeyLog | ResultLog | RelayTarget | SnapshotStore | MemoryBroker | Faults;
 
 /** Each build is a system of its own: share one build to share its streams. */
 export const memoryLayer = (options: MemoryOptions = {}): Layer.Layer<MemoryServices> =>
   Layer.mergeAll(
     memoryEventLog,
     memoryIngestLog,
+    memoryRekeyLog,
     memoryResultLog,
     memoryRelayTarget,
     memorySnapshotStore,

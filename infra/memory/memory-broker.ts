@@ -41,6 +41,13 @@ export class Broker {
     return stream;
   }
 
+  /** The topic is gone, with all that it held. */
+  removeEvents(topic: string, partitions: number): void {
+    for (let partition = 0; partition < partitions; partition++) {
+      this.#events.delete(eventsStream(topic, partition));
+    }
+  }
+
   target(target: "projections" | "dlq"): MemoryStream {
     return target === "projections" ? this.projections : this.deadLetters;
   }

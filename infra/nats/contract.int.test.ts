@@ -8,6 +8,7 @@ import {
   eventLogSuite,
 } from "../../actors/ports/contract/event-log.suite.ts";
 import { IngestLogRig, ingestLogSuite } from "../../actors/ports/contract/ingest-log.suite.ts";
+import { rekeyLogSuite } from "../../actors/ports/contract/rekey-log.suite.ts";
 import {
   RelayTargetRig,
   relayTargetSuite,
@@ -81,4 +82,5 @@ const layer = rigs.pipe(Layer.provideMerge(natsTestLayer(topic)));
 eventLogSuite("NATS", layer);
 ingestLogSuite("NATS", layer);
 resultLogSuite("NATS", layer);
+rekeyLogSuite("NATS", layer);
 relayTargetSuite("NATS", layer);

@@ -2,6 +2,7 @@
 import { Effect, Layer } from "effect";
 import type { EventLog } from "../../actors/ports/event-log.ts";
 import type { IngestLog } from "../../actors/ports/ingest-log.ts";
+import type { RekeyLog } from "../../actors/ports/rekey-log.ts";
 import type { RelayTarget } from "../../actors/ports/relay-target.ts";
 import type { ResultLog } from "../../actors/ports/result-log.ts";
 import { Connection, connectionLayer } from "./connection.ts";
@@ -9,6 +10,7 @@ import type { ConnectError, ConnectionOptions } from "./connection.ts";
 import { natsEventLog } from "./event-log.ts";
 import { natsIngestLog } from "./ingest-log.ts";
 import type { IngestOptions } from "./ingest-log.ts";
+import { natsRekeyLog } from "./rekey-log.ts";
 import { natsRelayTarget } from "./relay-target.ts";
 import { natsResultLog } from "./result-log.ts";
 import { keepTrimmed } from "./retention.ts";
@@ -20,7 +22,7 @@ export interface NatsOptions extends ConnectionOptions {
   readonly retention?: TargetRetention;
 }
 
-export type NatsServices = Connection | EventLog | ResultLog | IngestLog | RelayTarget;
+export type NatsServices = Connection | EventLog | RekeyLog | ResultLog | IngestLog | RelayTarget;
 
 /** Trims PROJECTIONS and DLQ while it is built. */
 export const retentionLayer = (retention: TargetRetention): Layer.Layer<never, never, Connection> =>
@@ -30,6 +32,7 @@ export const retentionLayer = (retention: TargetRetention): Layer.Layer<never, n
 export const natsLayer = (options: NatsOptions): Layer.Layer<NatsServices, ConnectError> =>
   Layer.mergeAll(
     natsEventLog,
+    natsRekeyLog,
     natsResultLog,
     natsIngestLog(options.ingest),
     natsRelayTarget,

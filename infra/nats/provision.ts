@@ -4,9 +4,9 @@
  *
  * V1. No stream ever loses messages by provisioning: limits and retention change, names, storage and
  *     partitions do not.
- * V2. Only EVENTS has a max_age. RESULTS keeps the last commit of every task, PROJECTIONS and DLQ keep
- *     the relay's cursor, however long nobody writes; age is enforced by those who know which message
- *     must stay (`ResultLog.trim`, `retention.ts`).
+ * V2. Only the EVENTS of topics have a max_age. RESULTS keeps the last commit of every task, PROJECTIONS,
+ *     DLQ and the logs of re-keyed projections keep the relay's cursor, however long nobody writes;
+ *     age is enforced by those who know which message must stay (`ResultLog.trim`, `retention.ts`).
  *
  * Why not a max_age and `Nats-TTL: never` on the cursor: a running nats-server honours it, but one that
  * starts drops every block older than max_age, without looking at TTLs (seen in 2.15.1).
@@ -83,7 +83,7 @@ const eventsConfig = (topic: TopicStreams, partition: number, replicas: number):
 
 const sharedConfigs = (replicas: number): readonly Config[] => [
   {
-    ...durable(RESULTS_STREAM, ["results.>", "partials.>", "control.>"], replicas),
+    ...durable(RESULTS_STREAM, ["results.>", "partials.>", "routed.>", "control.>"], replicas),
     allow_atomic: true,
   },
   {
@@ -127,7 +127,23 @@ const existingConfig = (link: Link, stream: string) =>
     ),
   );
 
-const ensureStream = Effect.fnUntraced(function* (
+/** Age of the log of a re-keyed projection, which has no max_age: see V2. */
+export const retentionKey = "tidemark.retention_ms";
+
+/** A stream that only the engine writes: its last message says where the relay goes on (V2). */
+export const rekeyedConfig = (
+  topic: Omit<TopicStreams, "maxBytes">,
+  partition: number,
+  replicas: number,
+): Config => ({
+  ...durable(eventsStream(topic.name, partition), [eventsSubject(topic.name, partition)], replicas),
+  metadata: {
+    [partitionsKey]: `${topic.partitions}`,
+    [retentionKey]: `${topic.retentionMs}`,
+  },
+});
+
+export const ensureStream = Effect.fnUntraced(function* (
   link: Link,
   wanted: Config,
 ): Effect.fn.Return<void, StreamRefused | LogUnavailable> {
@@ -154,7 +170,7 @@ interface StreamNames {
 }
 
 /** Names of the streams that take some subject matching a filter. */
-const streamNames = Effect.fnUntraced(function* (link: Link, subject: string) {
+export const streamNames = Effect.fnUntraced(function* (link: Link, subject: string) {
   const names: string[] = [];
   for (;;) {
     const page = yield* request<StreamNames>(link, "$JS.API.STREAM.NAMES", {

@@ -8,7 +8,6 @@ import { article, checkExpression, printExpression, type Scope } from "./check-e
 import type { CheckedKind, KindChecker } from "./checked-kind.ts";
 import type { ProjectionBase, ProjectionDefinition, SubjectsDefinition } from "./definition.ts";
 import { suggestion } from "./did-you-mean.ts";
-import { checkKeyLocality } from "./key-locality.ts";
 import { DEFAULT_KIND, KINDS } from "./kinds.ts";
 import type { FieldColumn, ProjectionKind, TopicPlan } from "./plan.ts";
 import { at, BUCKETS, shown, type Mistakes } from "./reading.ts";
@@ -60,7 +59,6 @@ export const checkProjection = (
   const key = checkKey(given["key"] ?? { event: "key" }, mistakes, scope);
   const merged = key !== undefined && !("event" in key && key.event === "key");
   const checked = checker.check(given, { mistakes, scope, merged });
-  if (merged) checkKeyLocality(kind, checked.definition, mistakes);
   const subjects = checkSubjects(given["subjects"] ?? { by: "key" }, mistakes);
   return {
     // The kind's own part fits the kind: `kinds.ts` says so of each.

@@ -134,6 +134,12 @@ describe("a plan", () => {
     expect(plan({ key: field("test") }).merged).toBe(true);
     expect(plan({ key: literal("all") }).merged).toBe(true);
     expect(plan({ key: undefined }).merged).toBe(false);
+    const session = { kind: "session", gapMs: 10 };
+    expect(plan({ key: field("store"), window: session })).toMatchObject({
+      merged: false,
+      rekeyed: true,
+    });
+    expect(plan({ key: undefined, window: session }).rekeyed).toBe(false);
   });
 
   it("replaces names of enum values by their numbers, but not in the definition", () => {

@@ -8,6 +8,7 @@ import { checkTopic } from "./check-topic.ts";
 import type { ProjectionDefinition, TopicDefinition } from "./definition.ts";
 import { suggestion } from "./did-you-mean.ts";
 import { digestOf } from "./digest.ts";
+import { requiresKeyLocality } from "./key-locality.ts";
 import type { EventTypeSchema, ProjectionPlan, TopicPlan } from "./plan.ts";
 import { at, Mistakes } from "./reading.ts";
 
@@ -61,8 +62,9 @@ export const planProjection = <const Definition extends ProjectionDefinition>(
   if (resolved === undefined || written === undefined || mistakes.list.length > 0) {
     throw new DefinitionError(subjectOf("projection", definition), mistakes.list);
   }
-  const { definition: resolvedDefinition, kind, reads, columns, merged } = resolved;
+  const { definition: resolvedDefinition, kind, reads, columns, merged: byField } = resolved;
   const { where, key } = resolvedDefinition;
+  const rekeyed = byField && requiresKeyLocality(kind.plan.kind, kind.definition);
   return {
     // The kind's own part fits the kind's definition: `kinds.ts` says so of each.
     ...kind.plan,
@@ -73,7 +75,8 @@ export const planProjection = <const Definition extends ProjectionDefinition>(
     where,
     key,
     outputs: kind.outputs,
-    merged,
+    merged: byField && !rekeyed,
+    rekeyed,
     digest: digestOf(resolved, topic),
   } as unknown as PlanOf<Definition>;
 };

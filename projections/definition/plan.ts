@@ -90,6 +90,8 @@ export interface PlanBase {
   readonly outputs: readonly OutputColumn[];
   /** Grouped by something other than the event's key: partial tasks and a merging task. */
   readonly merged: boolean;
+  /** Grouped like that, and impossible to merge: events are routed to a log of their own first. */
+  readonly rekeyed: boolean;
   /**
    * First 8 bytes of the SHA-256 of the canonical JSON of the definition and of the fields it
    * reads: what a commit names, so that a changed definition never goes on from old state.

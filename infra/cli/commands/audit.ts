@@ -99,16 +99,14 @@ const boundsOf = (link: Link, topic: string, partition: number) =>
 
 const place = Effect.fnUntraced(function* (
   link: Link,
-  plan: SurveyPlan,
   task: TaskSurvey,
 ): Effect.fn.Return<Placed, ApiFailure> {
-  const { projection, version, partition, marker } = task;
-  const topic = plan.projections.find(({ name }) => name === projection)?.topic;
+  const { kind, projection, version, partition, marker, topic } = task;
   const log = topic === undefined ? undefined : yield* boundsOf(link, topic, partition);
   const cut = log !== undefined && log.first > 1 && log.first <= marker.inputSequence + 1;
   const subject = commitSubject(task);
   const base = cut ? yield* findBase(link, subject, log.first - 1, marker) : undefined;
-  return { topic, input: { projection, version, partition, committed: marker, log, base } };
+  return { topic, input: { kind, projection, version, partition, committed: marker, log, base } };
 });
 
 const auditPartition = Effect.fnUntraced(function* (
@@ -134,7 +132,10 @@ const byPartition = (placed: readonly Placed[]) => {
 };
 
 const byPlace = (a: Audit, b: Audit): number =>
-  a.projection.localeCompare(b.projection) || a.version - b.version || a.partition - b.partition;
+  a.projection.localeCompare(b.projection) ||
+  a.version - b.version ||
+  a.kind.localeCompare(b.kind) ||
+  a.partition - b.partition;
 
 export const auditAll = Effect.fnUntraced(function* (
   link: Link,
@@ -152,7 +153,7 @@ export const auditAll = Effect.fnUntraced(function* (
     return yield* Effect.fail(new CliError(`there are no books of ${projection}`, { hint }));
   }
   const placed: Placed[] = [];
-  for (const task of readers) placed.push(yield* place(link, plan, task));
+  for (const task of readers) placed.push(yield* place(link, task));
   if (fast) return placed.map(({ input }) => auditBooks(input, undefined)).toSorted(byPlace);
 
   const groups = byPartition(placed);
@@ -218,7 +219,7 @@ export const renderAudits = (audits: readonly Audit[], fast: boolean, paint: Pai
     audits.map((audit) => {
       const { books, difference, imbalance } = audit;
       return [
-        audit.projection,
+        audit.kind === "routing" ? `${audit.projection} (routing)` : audit.projection,
         String(audit.version),
         String(audit.partition),
         maybe(audit.logEvents),

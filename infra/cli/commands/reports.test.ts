@@ -23,6 +23,7 @@ const task = (
   projection: "departures",
   version: 2,
   partition,
+  topic: kind === "merge" ? undefined : "flights",
   active: true,
   lag,
   marker: {
@@ -86,6 +87,20 @@ it("takes the watermark of the merging task where there is one, and counts its i
     watermark: 4 * HOUR_MS,
     lag: 6,
     books: { events: 10 },
+  });
+});
+
+it("counts the events of a re-keyed projection where they are read first, and what became of them last", () => {
+  const books = { ...NO_BOOKS, events: 7, counted: 6, late: 1 };
+  const keyed = task("window", 0, 3 * HOUR_MS, 0);
+  const tasks = [
+    task("routing", 0, 5 * HOUR_MS, 2),
+    { ...keyed, marker: { ...keyed.marker, books } },
+  ];
+  expect(summarise(report(tasks))[0]).toMatchObject({
+    watermark: 3 * HOUR_MS,
+    lag: 2,
+    books: { events: 10, counted: 6, late: 2, duplicate: 1 },
   });
 });
 

@@ -58,6 +58,16 @@ const addUp = (books: readonly Accounts[]): Accounts =>
     ACCOUNTS.map((account) => [account, sum(books.map((each) => each[account]))]),
   ) as unknown as Accounts;
 
+/**
+ * Of both stages of a re-keyed projection: what was passed on is counted in the first, and the events of the
+ * second. Without a first stage it is the second.
+ */
+const inOne = (routing: Accounts, readers: Accounts): Accounts => {
+  const both = addUp([routing, readers]);
+  if (routing.events === 0) return both;
+  return { ...both, events: routing.events, counted: readers.counted };
+};
+
 export const summarise = ({ survey, projections }: StatusReport): readonly ProjectionSummary[] => {
   const versions = new Map<string, TaskSurvey[]>();
   for (const task of survey.tasks) {
@@ -72,7 +82,8 @@ export const summarise = ({ survey, projections }: StatusReport): readonly Proje
         )
       : undefined;
     const merge = tasks.filter(({ kind }) => kind === "merge");
-    const readers = tasks.filter(({ kind }) => kind !== "merge");
+    const routing = tasks.filter(({ kind }) => kind === "routing");
+    const readers = tasks.filter(({ kind }) => kind !== "merge" && kind !== "routing");
     const lags = tasks.map(({ lag }) => lag);
     return {
       projection,
@@ -81,7 +92,10 @@ export const summarise = ({ survey, projections }: StatusReport): readonly Proje
       results: served?.results,
       lag: lags.includes(undefined) ? undefined : sum(lags as number[]),
       watermark: leastWatermark(merge.length > 0 ? merge : readers),
-      books: addUp(readers.map(({ marker }) => marker.books)),
+      books: inOne(
+        addUp(routing.map(({ marker }) => marker.books)),
+        addUp(readers.map(({ marker }) => marker.books)),
+      ),
       deadLetters: sum(
         survey.deadLetters
           .filter((letters) => letters.projection === projection)

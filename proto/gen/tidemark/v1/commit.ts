@@ -23,7 +23,10 @@ export const protobufFileName = "tidemark/v1/commit.proto";
 export interface Commit {
   projection: string;
   version: number;
-  /** Partition of the topic, or 0 for a merging task. */
+  /**
+   * Partition of the topic, or 0 for a merging task. Of a routing task its number
+   * among the upstreams.
+   */
   partition: number;
   /** Fencing token: rises by one with each owner. */
   epoch: number;
@@ -66,6 +69,7 @@ export interface Commit {
   updates: Update[];
   partials: Partial[];
   deadLetters: DeadLetter[];
+  routed: Routed[];
 }
 
 /**
@@ -89,12 +93,39 @@ export interface Promotion {
    */
   comparedAt: number;
   /**
+   * Of a re-keyed projection: the version whose routed log this version reads. One
+   * that groups the same events alike reads on in the log that is there.
+   */
+  routingVersion: number;
+  /**
    * The differences, numbered as in Commit: results of the version that differ
    * from the previous version's or are new, and retractions with revision 0 of
    * those that only the previous version has.
    */
   columns: string[];
   updates: Update[];
+}
+
+/**
+ * An event on its way to the partition of its group: what a routing task passes
+ * on for a projection that is grouped by a field and cannot be merged.
+ */
+export interface Routed {
+  /** Partition of the projection's own log. */
+  partition: number;
+  /** What the projection groups it by. */
+  group: string;
+  /** Where it stands in the log of its topic: sequence and index. */
+  sequence: number;
+  index: number;
+  /** Ingest time of its record batch: milliseconds since the epoch. */
+  ingestTime: number;
+  /** The watermark that stood before it. Absent before the first event. */
+  watermark?:
+    | number
+    | undefined;
+  /** The encoded Event, as the log holds it. */
+  event: Buffer;
 }
 
 /** A Result without what its Commit already says. */
@@ -171,6 +202,7 @@ function createBaseCommit(): Commit {
     updates: [],
     partials: [],
     deadLetters: [],
+    routed: [],
   };
 }
 
@@ -232,6 +264,9 @@ export const Commit: MessageFns<Commit> = {
     }
     for (const v of message.deadLetters) {
       DeadLetter.encode(v!, writer.uint32(186).fork()).join();
+    }
+    for (const v of message.routed) {
+      Routed.encode(v!, writer.uint32(194).fork()).join();
     }
     return writer;
   },
@@ -401,6 +436,14 @@ export const Commit: MessageFns<Commit> = {
             message.deadLetters.push(DeadLetter.decode(reader, reader.uint32()));
             continue;
           }
+          case 24: {
+            if (tag !== 194) {
+              break;
+            }
+
+            message.routed.push(Routed.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -423,6 +466,7 @@ function createBasePromotion(): Promotion {
     partIndex: 0,
     partCount: 0,
     comparedAt: 0,
+    routingVersion: 0,
     columns: [],
     updates: [],
   };
@@ -450,6 +494,9 @@ export const Promotion: MessageFns<Promotion> = {
     }
     if (message.comparedAt !== 0) {
       writer.uint32(56).uint64(message.comparedAt);
+    }
+    if (message.routingVersion !== 0) {
+      writer.uint32(64).uint32(message.routingVersion);
     }
     for (const v of message.columns) {
       writer.uint32(162).string(v!);
@@ -529,6 +576,14 @@ export const Promotion: MessageFns<Promotion> = {
             message.comparedAt = longToNumber(reader.uint64());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.routingVersion = reader.uint32();
+            continue;
+          }
           case 20: {
             if (tag !== 162) {
               break;
@@ -543,6 +598,126 @@ export const Promotion: MessageFns<Promotion> = {
             }
 
             message.updates.push(Update.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRouted(): Routed {
+  return {
+    partition: 0,
+    group: "",
+    sequence: 0,
+    index: 0,
+    ingestTime: 0,
+    watermark: undefined,
+    event: Buffer.alloc(0),
+  };
+}
+
+export const Routed: MessageFns<Routed> = {
+  encode(message: Routed, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partition !== 0) {
+      writer.uint32(8).uint32(message.partition);
+    }
+    if (message.group !== "") {
+      writer.uint32(18).string(message.group);
+    }
+    if (message.sequence !== 0) {
+      writer.uint32(24).uint64(message.sequence);
+    }
+    if (message.index !== 0) {
+      writer.uint32(32).uint32(message.index);
+    }
+    if (message.ingestTime !== 0) {
+      writer.uint32(40).int64(message.ingestTime);
+    }
+    if (message.watermark !== undefined) {
+      writer.uint32(48).int64(message.watermark);
+    }
+    if (message.event.length !== 0) {
+      writer.uint32(58).bytes(message.event);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Routed {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRouted();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.partition = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.group = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.sequence = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.index = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.ingestTime = longToNumber(reader.int64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.watermark = longToNumber(reader.int64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.event = Buffer.from(reader.bytes());
             continue;
           }
         }

@@ -53,7 +53,63 @@ export interface RecordBatch {
    * Set instead of events when a partition has been silent: the owner's logged
    * statement that event time may flow on by the wall clock until then.
    */
-  tick: Tick | undefined;
+  tick:
+    | Tick
+    | undefined;
+  /**
+   * Only in the log of a re-keyed projection: who its events are grouped by, and
+   * where they come from.
+   */
+  rekeyed: Rekeyed | undefined;
+}
+
+/**
+ * What the relay of a re-keyed projection says with each record batch that it
+ * appends to the projection's own log.
+ */
+export interface Rekeyed {
+  /**
+   * Last RESULTS sequence whose routed events for this partition are all in the
+   * log: where a restarted relay goes on.
+   */
+  position: number;
+  /** Fencing token of the relay: rises by one with each owner. */
+  epoch: number;
+  /**
+   * How far each partition of the sources had come at that position. One that is
+   * missing was not heard of yet.
+   */
+  upstreams: Upstream[];
+  /**
+   * Columns with one entry for each event of the record batch. What it is grouped
+   * by, which decides the partition here; its own key stays what it was.
+   */
+  groups: string[];
+  /**
+   * Where it stands in the log that it came from: the number of its partition
+   * among the upstreams, the sequence of its record batch, its index there.
+   */
+  partitions: number[];
+  sequences: number[];
+  indexes: number[];
+  /** Ingest time of that record batch. */
+  ingestTimes: number[];
+  /**
+   * The watermark that stood before the event in its partition; the least safe
+   * integer, 1 - 2^53, before the partition's first event.
+   */
+  watermarks: number[];
+}
+
+/**
+ * One partition of a source, as its events were routed so far. Partitions of
+ * several sources are numbered through.
+ */
+export interface Upstream {
+  partition: number;
+  /** Absent before the first event. */
+  watermark?: number | undefined;
+  idle: boolean;
 }
 
 /** Idleness as data: see RecordBatch.tick. */
@@ -175,7 +231,7 @@ export const Event: MessageFns<Event> = {
 };
 
 function createBaseRecordBatch(): RecordBatch {
-  return { ingestTime: 0, events: [], tick: undefined };
+  return { ingestTime: 0, events: [], tick: undefined, rekeyed: undefined };
 }
 
 export const RecordBatch: MessageFns<RecordBatch> = {
@@ -188,6 +244,9 @@ export const RecordBatch: MessageFns<RecordBatch> = {
     }
     if (message.tick !== undefined) {
       Tick.encode(message.tick, writer.uint32(26).fork()).join();
+    }
+    if (message.rekeyed !== undefined) {
+      Rekeyed.encode(message.rekeyed, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -227,6 +286,296 @@ export const RecordBatch: MessageFns<RecordBatch> = {
             }
 
             message.tick = Tick.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.rekeyed = Rekeyed.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRekeyed(): Rekeyed {
+  return {
+    position: 0,
+    epoch: 0,
+    upstreams: [],
+    groups: [],
+    partitions: [],
+    sequences: [],
+    indexes: [],
+    ingestTimes: [],
+    watermarks: [],
+  };
+}
+
+export const Rekeyed: MessageFns<Rekeyed> = {
+  encode(message: Rekeyed, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.position !== 0) {
+      writer.uint32(8).uint64(message.position);
+    }
+    if (message.epoch !== 0) {
+      writer.uint32(16).uint64(message.epoch);
+    }
+    for (const v of message.upstreams) {
+      Upstream.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.groups) {
+      writer.uint32(34).string(v!);
+    }
+    if (message.partitions.length !== 0) {
+      writer.uint32(42).fork();
+      for (const v of message.partitions) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.sequences.length !== 0) {
+      writer.uint32(50).fork();
+      for (const v of message.sequences) {
+        writer.uint64(v);
+      }
+      writer.join();
+    }
+    if (message.indexes.length !== 0) {
+      writer.uint32(58).fork();
+      for (const v of message.indexes) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.ingestTimes.length !== 0) {
+      writer.uint32(66).fork();
+      for (const v of message.ingestTimes) {
+        writer.int64(v);
+      }
+      writer.join();
+    }
+    if (message.watermarks.length !== 0) {
+      writer.uint32(74).fork();
+      for (const v of message.watermarks) {
+        writer.int64(v);
+      }
+      writer.join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Rekeyed {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRekeyed();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.position = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.upstreams.push(Upstream.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.groups.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag === 40) {
+              message.partitions.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 42) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.partitions.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 6: {
+            if (tag === 48) {
+              message.sequences.push(longToNumber(reader.uint64()));
+
+              continue;
+            }
+
+            if (tag === 50) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.sequences.push(longToNumber(reader.uint64()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 7: {
+            if (tag === 56) {
+              message.indexes.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 58) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.indexes.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 8: {
+            if (tag === 64) {
+              message.ingestTimes.push(longToNumber(reader.int64()));
+
+              continue;
+            }
+
+            if (tag === 66) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.ingestTimes.push(longToNumber(reader.int64()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 9: {
+            if (tag === 72) {
+              message.watermarks.push(longToNumber(reader.int64()));
+
+              continue;
+            }
+
+            if (tag === 74) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.watermarks.push(longToNumber(reader.int64()));
+              }
+
+              continue;
+            }
+
+            break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseUpstream(): Upstream {
+  return { partition: 0, watermark: undefined, idle: false };
+}
+
+export const Upstream: MessageFns<Upstream> = {
+  encode(message: Upstream, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.partition !== 0) {
+      writer.uint32(8).uint32(message.partition);
+    }
+    if (message.watermark !== undefined) {
+      writer.uint32(16).int64(message.watermark);
+    }
+    if (message.idle !== false) {
+      writer.uint32(24).bool(message.idle);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Upstream {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpstream();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.partition = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.watermark = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.idle = reader.bool();
             continue;
           }
         }

@@ -1,0 +1,195 @@
+/**
+ * Writes the log of a re-keyed projection: copies what its routing tasks committed to RESULTS into the
+ * partition of each event's group. The copying is `rekey-writer.ts`; here is when, and how it
+ * survives.
+ *
+ * V1. Each routed event is in the log exactly once and in the order of RESULTS, however often a relay
+ *     is killed: its cursor lies in the very record batches that it appends.
+ * V2. Natural batching: all that was read at once becomes one record batch a partition, and partitions
+ *     are written side by side. One without events hears how far the upstreams are a moment later.
+ * V3. A relay that is fenced stops.
+ */
+import { Effect, Latch, Metric, Semaphore } from "effect";
+import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
+import { routedFilter } from "../../proto/subjects.ts";
+import { untilAvailable } from "../commit/until-available.ts";
+import type { RekeyedTopic, RekeyLog } from "../ports/rekey-log.ts";
+import { Fenced } from "../ports/result-log.ts";
+import type { ResultLog, ResultReader } from "../ports/result-log.ts";
+import type { RelayStatus } from "../relay/relay.ts";
+import { counter, gauge } from "../task/metrics.ts";
+import { RekeyWriter } from "./rekey-writer.ts";
+
+export interface RekeyRelayOptions {
+  readonly projection: string;
+  /** Of the routing tasks. */
+  readonly version: number;
+  /** The log that it writes. */
+  readonly topic: RekeyedTopic;
+  readonly results: ResultLog["Service"];
+  readonly rekeyed: RekeyLog["Service"];
+  /** How long a partition without events may wait to hear of the others. */
+  readonly progressEveryMs: number;
+}
+
+const REOPEN_AFTER_MS = 250;
+const TAKEOVERS_MAX = 20;
+
+export class RekeyRelay {
+  readonly #options: RekeyRelayOptions;
+  readonly #relayed: Metric.Counter<number>;
+  readonly #lagGauge: Metric.Gauge<number>;
+  /** Writer and sequences change under it only. */
+  readonly #oneAtATime = Semaphore.makeUnsafe(1);
+  /** Opened whenever all partitions have come further. */
+  readonly #advanced = Latch.makeUnsafe(false);
+  #writer = new RekeyWriter([]);
+  /** By partition: last sequence of its log. */
+  #sequences: number[] = [];
+  #state: RelayStatus["state"] = "starting";
+  #reason: string | undefined;
+  #lag = 0;
+
+  constructor(options: RekeyRelayOptions) {
+    this.#options = options;
+    const target = options.topic.name;
+    this.#relayed = counter("relayed", { target });
+    this.#lagGauge = gauge("relayLag", { target });
+  }
+
+  get status(): RelayStatus {
+    return {
+      target: this.#options.topic.name,
+      state: this.#state,
+      reason: this.#reason,
+      position: this.#sequences.length === 0 ? 0 : this.#writer.written,
+      lag: this.#lag,
+      epoch: this.#sequences.length === 0 ? 0 : this.#writer.epoch,
+    };
+  }
+
+  get over(): boolean {
+    return this.#state === "fenced" || this.#state === "failed";
+  }
+
+  /** Waits until everything up to a RESULTS sequence is in the log, or the relay is over. */
+  reached(sequence: number): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function* () {
+      while (!this.over && (this.#state === "starting" || this.#writer.written < sequence)) {
+        this.#advanced.closeUnsafe();
+        yield* this.#advanced.await;
+      }
+    });
+  }
+
+  /** Until interrupted or fenced. */
+  readonly run: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
+    yield* this.#takeOver;
+    this.#state = "relaying";
+    const { topic } = this.#options;
+    yield* Effect.logInfo(`relay of ${topic.name} goes on after ${this.#writer.position}`);
+    yield* Effect.raceFirst(this.#progress, Effect.forever(this.#relay));
+  }).pipe(
+    Effect.catchTag("Fenced", (fenced) => this.#stop("fenced", fenced.message)),
+    Effect.catchDefect((defect) => this.#stop("failed", String(defect))),
+    Effect.onInterrupt(() =>
+      Effect.sync(() => {
+        this.#state = "stopped";
+      }),
+    ),
+    Effect.ensuring(Effect.sync(() => this.#advanced.openUnsafe())),
+  );
+
+  /** The next epoch, in every partition. */
+  readonly #takeOver = Effect.gen({ self: this }, function* () {
+    const { topic, rekeyed } = this.#options;
+    yield* untilAvailable(rekeyed.ensure(topic));
+    const partitions = [...Array(topic.partitions).keys()];
+    const lasts = yield* Effect.forEach(
+      partitions,
+      (partition) => untilAvailable(rekeyed.last(topic.name, partition)),
+      { concurrency: "unbounded" },
+    );
+    const writer = new RekeyWriter(lasts.map((last) => last?.data));
+    this.#sequences = yield* Effect.forEach(
+      partitions,
+      (partition) => {
+        const expected = lasts[partition]?.sequence ?? 0;
+        const data = writer.takeOver(partition);
+        return untilAvailable(rekeyed.append(topic.name, partition, data, expected));
+      },
+      { concurrency: "unbounded" },
+    );
+    this.#writer = writer;
+  }).pipe(Effect.retry({ times: TAKEOVERS_MAX, while: (error) => error instanceof Fenced }));
+
+  /** One life of a reader: from where the writer stands until reading fails. */
+  readonly #relay = Effect.suspend(() => {
+    const { projection, version, results } = this.#options;
+    const filters = [routedFilter(projection, version)];
+    return untilAvailable(results.open(filters, this.#writer.position + 1)).pipe(
+      Effect.flatMap((reader) => this.#follow(reader)),
+      Effect.scoped,
+      Effect.catchTag("LogUnavailable", (error) =>
+        Effect.logWarning(`relaying is interrupted: ${error.message}`).pipe(
+          Effect.andThen(Effect.sleep(REOPEN_AFTER_MS)),
+        ),
+      ),
+    );
+  });
+
+  readonly #follow = Effect.fnUntraced(function* (this: RekeyRelay, reader: ResultReader) {
+    while (true) {
+      const records = yield* reader.next;
+      const copy = Effect.gen({ self: this }, function* () {
+        for (const { sequence, data } of records) {
+          if (this.#writer.isFull(data.byteLength)) yield* this.#write(this.#writer.waiting);
+          this.#writer.gather(sequence, Commit.decode(data));
+        }
+        yield* this.#write(this.#writer.waiting);
+      });
+      yield* this.#oneAtATime.withPermit(copy);
+      this.#lag = records.at(-1)?.pending ?? 0;
+      yield* Metric.update(this.#lagGauge, this.#lag);
+      yield* Effect.yieldNow;
+    }
+  });
+
+  readonly #progress: Effect.Effect<never, Fenced> = Effect.gen({ self: this }, function* () {
+    while (true) {
+      yield* this.#oneAtATime.withPermit(Effect.suspend(() => this.#write(this.#writer.behind)));
+      yield* Effect.sleep(this.#options.progressEveryMs);
+    }
+  });
+
+  readonly #write = Effect.fnUntraced(function* (
+    this: RekeyRelay,
+    partitions: readonly number[],
+  ): Effect.fn.Return<void, Fenced> {
+    if (partitions.length === 0) return;
+    const { topic, rekeyed } = this.#options;
+    const events = this.#writer.waitingEvents;
+    yield* Effect.forEach(
+      partitions,
+      (partition) => {
+        const data = this.#writer.encode(partition);
+        const expected = this.#sequences[partition]!;
+        return untilAvailable(rekeyed.append(topic.name, partition, data, expected)).pipe(
+          Effect.map((sequence) => {
+            this.#sequences[partition] = sequence;
+            this.#writer.wrote(partition);
+          }),
+        );
+      },
+      { concurrency: "unbounded", discard: true },
+    );
+    this.#advanced.openUnsafe();
+    yield* Metric.update(this.#relayed, events);
+  });
+
+  #stop(state: "fenced" | "failed", reason: string): Effect.Effect<void> {
+    this.#state = state;
+    this.#reason = reason;
+    return Effect.logError(`relay of ${this.#options.topic.name} is ${state}: ${reason}`);
+  }
+}

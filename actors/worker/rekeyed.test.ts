@@ -1,0 +1,298 @@
+/** A re-keyed projection by whole workers over memory: both stages, the relay, and all that may die. */
+import { Effect, Fiber } from "effect";
+import { describe, expect, test } from "vitest";
+import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
+import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
+import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
+import { routedTopic } from "../../proto/subjects.ts";
+import { makeReplay } from "../replay/replay.ts";
+import { encodeBatch, PULSE, salesPlan } from "../testkit/plans.ts";
+import type { Sale } from "../testkit/plans.ts";
+import { batchesOf, PARTITIONS, SALES, TOPIC } from "../testkit/sales-run.ts";
+import { broker, Faults, SETTINGS, until, virtually } from "../testkit/virtual-engine.ts";
+import type { Broker } from "../testkit/virtual-engine.ts";
+import { StatusBoard } from "./status-board.ts";
+import { runWorker } from "./worker.ts";
+
+const GAP = 3;
+const sessionsBy = (store: string, gapMs = GAP) =>
+  salesPlan(
+    {
+      name: "visits",
+      key: { field: store },
+      window: { kind: "session", gapMs },
+      aggregates: { sales: { fn: "count" }, cents: { fn: "sum", of: { field: "cents" } } },
+    },
+    TOPIC,
+  );
+const PLAN = sessionsBy("store");
+
+/** Stores that come and go, so that there are many sessions; nothing comes too late. */
+const VISITS: readonly Sale[] = SALES.map((sale, i) => ({
+  ...sale,
+  store: `s${Math.floor(i / 3) % 17}`,
+}));
+
+const expected = (sales: readonly Sale[], gapMs = GAP): readonly string[] => {
+  const rows: string[] = [];
+  for (const store of new Set(sales.map((sale) => sale.store))) {
+    const own = sales.filter((sale) => sale.store === store);
+    let from = 0;
+    for (let i = 1; i <= own.length; i++) {
+      if (i < own.length && own[i]!.time - own[i - 1]!.time <= gapMs) continue;
+      const session = own.slice(from, i);
+      const cents = session.reduce((sum, sale) => sum + Number(sale.cents), 0);
+      const bounds = `${session[0]!.time} ${session.at(-1)!.time + gapMs}`;
+      rows.push(`${store} ${bounds}: ${session.length} ${cents}`);
+      from = i;
+    }
+  }
+  return rows.toSorted();
+};
+
+const publish = (log: Broker, sales: readonly Sale[]): void => {
+  for (const { partition, data } of batchesOf(sales)) {
+    log.events("sales", partition).append([{ subject: `events.sales.${partition}`, data }], -1);
+  }
+};
+
+/** Moves every partition beyond all sessions. */
+const end = (log: Broker): void => {
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    const sale = { id: `end${partition}`, key: "k", time: 1_000, type: PULSE.name };
+    const data = encodeBatch([sale]);
+    log.events("sales", partition).append([{ subject: `events.sales.${partition}`, data }], -1);
+  }
+};
+
+const work = (plan = PLAN, index = 0, workers = 1, board = new StatusBoard()) =>
+  Effect.forkScoped(runWorker({ index, workers, plans: [plan], settings: SETTINGS, board }));
+
+/** Every final, with repetitions. */
+const finals = (log: Broker, version = 1): readonly string[] =>
+  log.results.messages
+    .filter(({ subject }) => subject.startsWith(`results.visits.${version}.`))
+    .flatMap(({ data }) => Commit.decode(data).updates)
+    .filter(({ kind }) => kind === Kind.KIND_FINAL)
+    .map(({ key, windowStart, windowEnd, values }) => {
+      const shown = values.map((value) => value.kind?.value ?? null).join(" ");
+      return `${key} ${windowStart} ${windowEnd}: ${shown}`;
+    })
+    .toSorted();
+
+/** Ids of all events of the re-keyed log, with repetitions. */
+const routedIds = (log: Broker, version = 1): readonly string[] =>
+  Array.from({ length: PARTITIONS }, (_, partition) => partition)
+    .flatMap((partition) => log.events(routedTopic("visits", version), partition).messages)
+    .flatMap(({ data }) => RecordBatch.decode(data).events.map(({ id }) => id))
+    .toSorted();
+
+const ALL = expected(VISITS);
+const IDS = VISITS.map(({ id }) => id).toSorted();
+const allThere = (log: Broker) => () => finals(log).length >= ALL.length;
+
+const expectAll = (log: Broker): void => {
+  expect(finals(log)).toEqual(ALL);
+  expect(routedIds(log)).toEqual(IDS);
+};
+
+describe("sessions by a field, each once", () => {
+  for (const workers of [1, 3]) {
+    test(`by ${workers} workers`, () =>
+      virtually(
+        Effect.gen(function* () {
+          const log = yield* broker;
+          for (let index = 0; index < workers; index++) yield* work(PLAN, index, workers);
+          publish(log, VISITS);
+          end(log);
+          yield* until(allThere(log));
+          expectAll(log);
+          const relayed = () =>
+            log.projections.messages.filter(({ subject }) =>
+              subject.startsWith("projections.visits."),
+            );
+          yield* until(() => relayed().length === ALL.length);
+        }),
+      ));
+  }
+
+  test("whatever is killed, as often as it likes", () =>
+    virtually(
+      Effect.gen(function* () {
+        const log = yield* broker;
+        for (let part = 0; part < 8; part++) {
+          const worker = yield* work();
+          publish(log, VISITS.slice(part * 50, part * 50 + 50));
+          yield* until(() => routedIds(log).length >= part * 50 + 7);
+          yield* Fiber.interrupt(worker);
+        }
+        end(log);
+        yield* work();
+        yield* until(allThere(log));
+        expectAll(log);
+      }),
+    ));
+
+  for (const kind of ["fail", "fail-stored", "lose-ack"] as const) {
+    test(`when appends ${kind}`, () =>
+      virtually(
+        Effect.gen(function* () {
+          const log = yield* broker;
+          const faults = yield* Faults;
+          faults.add([
+            { at: "rekey.append", kind, times: 2 },
+            { at: "rekey.append", kind, skip: 5, times: 1 },
+            { at: "results.append", kind, name: "routed.", skip: 5, times: 3 },
+          ]);
+          yield* work();
+          publish(log, VISITS);
+          end(log);
+          yield* until(allThere(log));
+          expectAll(log);
+          expect(faults.remaining).toEqual([]);
+        }),
+      ));
+  }
+
+  test("a second relay fences the first, and nothing comes twice", () =>
+    virtually(
+      Effect.gen(function* () {
+        const log = yield* broker;
+        const board = new StatusBoard();
+        yield* work(PLAN, 0, 1, board);
+        const target = routedTopic("visits", 1);
+        const relay = () => board.status?.relays.find((one) => one.target === target);
+        publish(log, VISITS.slice(0, 200));
+        yield* until(() => routedIds(log).length === 200);
+        yield* work();
+        publish(log, VISITS.slice(200));
+        end(log);
+        yield* until(allThere(log));
+        expectAll(log);
+        yield* until(() => relay()?.state === "fenced");
+      }),
+    ));
+
+  test("a partition that never held an event holds nobody back once it has said so", () =>
+    virtually(
+      Effect.gen(function* () {
+        const log = yield* broker;
+        yield* work();
+        const sale = { id: "only", key: "k0", time: 5, cents: 7, store: "s" };
+        const late = { id: "pulse", key: "k0", time: 1_000, type: PULSE.name };
+        const data = encodeBatch([sale, late]);
+        log.events("sales", 0).append([{ subject: "events.sales.0", data }], -1);
+        yield* until(() => routedIds(log).length === 1);
+        expect(finals(log)).toEqual([]);
+        yield* until(() => finals(log).length === 1);
+        expect(finals(log)).toEqual(["s 5 8: 1 7"]);
+      }),
+    ));
+});
+
+test("what is relayed is trimmed from RESULTS, never a marker", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      yield* work();
+      publish(log, VISITS);
+      end(log);
+      yield* until(allThere(log));
+      const routed = () =>
+        log.results.messages.filter(({ subject }) => subject.startsWith("routed.visits.1."));
+      expect(routed().length).toBeGreaterThan(PARTITIONS);
+      yield* until(() => routed().length === PARTITIONS, 5_000);
+      publish(log, [{ id: "more", key: "k1", time: 1_001, cents: 1, store: "s1" }]);
+      yield* until(() => routedIds(log).length === IDS.length + 1);
+    }),
+  ));
+
+describe("a replay", () => {
+  test("of the same definition reads the log that is there, and gives the same", () =>
+    virtually(
+      Effect.gen(function* () {
+        const log = yield* broker;
+        yield* work();
+        publish(log, VISITS);
+        end(log);
+        yield* until(allThere(log));
+        const replay = yield* makeReplay({ plan: PLAN, settings: SETTINGS });
+        expect(replay.versions).toMatchObject({ live: 1, next: 2, routing: 1 });
+        const built = yield* Effect.forkScoped(replay.build);
+        yield* until(() => replay.state === "comparing");
+        expect((yield* Fiber.join(built)).events).toBe(VISITS.length);
+        expect(finals(log, 2)).toEqual(ALL);
+        expect(log.events(routedTopic("visits", 2), 0).messages).toEqual([]);
+      }),
+    ));
+
+  test("of another window reads the same log; after its promotion workers go on in it", () =>
+    virtually(
+      Effect.gen(function* () {
+        const log = yield* broker;
+        const first = yield* work();
+        publish(log, VISITS.slice(0, 200));
+        yield* until(() => routedIds(log).length === 200);
+        const wider = { ...sessionsBy("store", 60), digest: new Uint8Array(8).fill(9) };
+        const replay = yield* makeReplay({ plan: wider, settings: SETTINGS });
+        expect(replay.versions).toMatchObject({ next: 2, routing: 1, definitionChanged: true });
+        const built = yield* Effect.forkScoped(replay.build);
+        yield* until(() => replay.state === "comparing");
+        const bound = yield* Fiber.join(built);
+        yield* replay.compare(bound, () => ({ async *[Symbol.asyncIterator]() {} }));
+        yield* replay.promote(false);
+        yield* Fiber.interrupt(first);
+        yield* work(wider);
+        publish(log, VISITS.slice(200));
+        end(log);
+        const all = expected(VISITS, 60);
+        yield* until(() => finals(log, 2).length >= all.length);
+        expect(finals(log, 2)).toEqual(all);
+        expect(routedIds(log)).toEqual(IDS);
+      }),
+    ));
+
+  test("by another field writes a log of its own; given up, it takes it away again", () =>
+    virtually(
+      Effect.gen(function* () {
+        const log = yield* broker;
+        yield* work();
+        publish(log, VISITS.slice(0, 200));
+        yield* until(() => routedIds(log).length === 200);
+        const other = { ...sessionsBy("cents"), digest: new Uint8Array(8).fill(9) };
+        const replay = yield* makeReplay({ plan: other, settings: SETTINGS });
+        expect(replay.versions).toMatchObject({ next: 2, routing: 2, definitionChanged: true });
+        const built = yield* Effect.forkScoped(replay.build);
+        yield* until(() => replay.state === "comparing");
+        const bound = yield* Fiber.join(built);
+        expect(routedIds(log, 2)).toEqual(
+          VISITS.slice(0, 200)
+            .map(({ id }) => id)
+            .toSorted(),
+        );
+        expect(routedIds(log)).toHaveLength(200);
+        yield* replay.compare(bound, () => ({ async *[Symbol.asyncIterator]() {} }));
+        yield* replay.abandon;
+        expect(routedIds(log, 2)).toEqual([]);
+      }),
+    ));
+
+  test("says so when nobody re-keys the events that it waits for", () =>
+    virtually(
+      Effect.gen(function* () {
+        const log = yield* broker;
+        const worker = yield* work();
+        publish(log, VISITS.slice(0, 200));
+        yield* until(() => routedIds(log).length === 200);
+        yield* Fiber.interrupt(worker);
+        publish(log, VISITS.slice(200));
+        const replay = yield* makeReplay({ plan: PLAN, settings: SETTINGS });
+        const built = yield* Effect.forkScoped(Effect.flip(replay.build));
+        yield* until(() => replay.state === "failed");
+        const error = yield* Fiber.join(built);
+        expect(error.message).toMatch(
+          /^its events are not being re-keyed: routed\.visits\.1\.0 stands at \d+ of \d+\. Is tidemark/,
+        );
+      }),
+    ));
+});
