@@ -19,6 +19,8 @@ export {
 export type {
   AggregateDefinition,
   EmitDefinition,
+  FoldEvent,
+  FoldProjection,
   PatternProjection,
   ProjectionDefinition,
   SubjectsDefinition,
@@ -52,6 +54,8 @@ export type {
   Side,
   StringExpression,
 } from "./definition/field-expression.ts";
+export { fold } from "./definition/fold.ts";
+export type { FoldOptions } from "./definition/fold.ts";
 export { pattern } from "./definition/pattern.ts";
 export type { PatternOf, PatternOptions } from "./definition/pattern.ts";
 export {

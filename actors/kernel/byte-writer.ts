@@ -3,6 +3,8 @@
  * fixed-width little-endian for state.
  */
 
+import { textOf } from "./text.ts";
+
 const TWO_32 = 4_294_967_296;
 
 export class ByteWriter {
@@ -122,6 +124,24 @@ export class ByteWriter {
     this.bytesField(tag, ENCODER.encode(text));
   }
 
+  /** Its UTF-8 bytes with their number in front, for state: what `ByteReader.text` reads. */
+  text(text: string): void {
+    const { length } = text;
+    this.ensure(length + 5);
+    const start = this.length;
+    this.varint(length);
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 127) {
+        this.length = start;
+        const utf8 = ENCODER.encode(text);
+        this.varint(utf8.length);
+        return this.raw(utf8);
+      }
+      this.bytes[this.length++] = code;
+    }
+  }
+
   varintField(tag: number, value: number): void {
     if (value === 0) return;
     this.varint(tag);
@@ -185,6 +205,14 @@ export class ByteReader {
 
   block(): Uint8Array {
     return this.raw(this.uint32());
+  }
+
+  /** What `ByteWriter.text` wrote. */
+  text(): string {
+    const size = this.varint();
+    const start = this.at;
+    this.raw(size);
+    return textOf(this.bytes, start, start + size);
   }
 }
 

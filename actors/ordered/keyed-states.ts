@@ -16,9 +16,6 @@ import type { TurnRecorder } from "./turn-recorder.ts";
 
 const CAPACITY_MIN = 256;
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
 export interface KeyRecord<State> {
   readonly keyId: number;
   state: State;
@@ -141,7 +138,7 @@ export class KeyedStates<State> {
       out.uint32(this.keys.hashes[keyId]! >>> 0);
       this.#writeRecord(record, out);
       for (const { name, due } of record.timers?.values() ?? []) {
-        out.block(encoder.encode(name));
+        out.text(name);
         out.double(due);
       }
       murmur128(out.bytes, 0, out.length, 0, lanes);
@@ -159,7 +156,7 @@ export class KeyedStates<State> {
       this.#writeRecord(record, out);
       out.uint32(record.timers?.size ?? 0);
       for (const { name, due, rank } of record.timers?.values() ?? []) {
-        out.block(encoder.encode(name));
+        out.text(name);
         out.double(due);
         out.double(rank);
       }
@@ -181,7 +178,7 @@ export class KeyedStates<State> {
       if (unpublished) this.markUnpublished(record);
       const timers = from.uint32();
       for (let t = 0; t < timers; t++) {
-        const name = decoder.decode(from.block());
+        const name = from.text();
         const due = from.double();
         const timer = this.timers.set(keyId, name, due, from.double());
         (record.timers ??= new Map()).set(name, timer);

@@ -1,6 +1,7 @@
 /** Which core runs which kind of projection: the one place to add a kind to the engine. */
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
+import { FoldOperator } from "../ordered/fold-operator.ts";
 import { OrderedCore } from "../ordered/ordered-core.ts";
 import { PatternOperator } from "../pattern/pattern-operator.ts";
 import { MergeCore } from "./merge-core.ts";
@@ -16,6 +17,8 @@ export const makeCore = (
   switch (plan.kind) {
     case "window":
       return new ProjectionCore(plan, version, partition);
+    case "fold":
+      return new OrderedCore(plan, version, partition, new FoldOperator(plan));
     case "pattern":
       return new OrderedCore(plan, version, partition, new PatternOperator(plan));
   }

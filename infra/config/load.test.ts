@@ -61,8 +61,9 @@ describe("a folder without anything", () => {
       "departures-by-origin",
       "departures-by-destination",
       "revenue-by-store",
+      "preferences",
     ]);
-    expect(config.topics.map((each) => each.name)).toEqual(["flights", "orders"]);
+    expect(config.topics.map((each) => each.name)).toEqual(["flights", "orders", "shopping"]);
     expect(config).toMatchObject({
       gateway: {
         host: "127.0.0.1",
@@ -81,7 +82,7 @@ describe("a folder without anything", () => {
       retention: { resultsMs: 86_400_000, deadLettersMs: 1_209_600_000 },
       logLevel: "info",
     });
-    expect(planConfig(config).map((each) => each.projections.length)).toEqual([2, 1]);
+    expect(planConfig(config).map((each) => each.projections.length)).toEqual([2, 1, 1]);
   });
 });
 

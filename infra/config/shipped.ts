@@ -2,9 +2,11 @@
 import type { ProjectionDefinition } from "../../projections/definition/definition.ts";
 import { departuresByDestination, departuresByOrigin } from "../../projections/flights/flights.ts";
 import { revenueByStore } from "../../projections/orders/orders.ts";
+import { preferences } from "../../projections/preferences/preferences.ts";
 
 export const shippedProjections: readonly ProjectionDefinition[] = [
   departuresByOrigin,
   departuresByDestination,
   revenueByStore,
+  preferences,
 ];

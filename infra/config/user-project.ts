@@ -45,7 +45,8 @@ const isProjection = (value: unknown): value is ProjectionDefinition =>
   isObject(value) &&
   (topicOf(value as ProjectionDefinition) !== undefined ||
     "aggregates" in value ||
-    "pattern" in value);
+    "pattern" in value ||
+    "reduce" in value);
 
 /** What went wrong in a file of the user's, with the line where that is known. */
 export const explainImport = (error: unknown, path: string): string => {

@@ -198,8 +198,37 @@ export interface PatternProjection extends ProjectionBase {
   readonly onTimeout: "discard" | "emit";
 }
 
+/** An event as code of users sees it. */
+export interface FoldEvent {
+  readonly id: string;
+  /** Full name: "shop.Viewed". */
+  readonly type: string;
+  readonly key: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly time: number;
+  /** Every field of the payload by its name in the .proto file: see docs/DEFINITIONS.md. */
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** A reducer of the events of a key, in event-time order. Holds functions: not in JSON. */
+export interface FoldProjection extends ProjectionBase {
+  readonly kind: "fold";
+  readonly order: "time";
+  /** The state before a key's first event. */
+  readonly state: () => unknown;
+  /** The next state; undefined forgets the key. */
+  readonly reduce: (state: never, event: FoldEvent) => unknown;
+  /** How long after a key's last event its state is forgotten; undefined: never. */
+  readonly ttlMs: number | undefined;
+  /** Values of results, as functions of the state; undefined: one, `state`. */
+  readonly values: Readonly<Record<string, (state: never) => unknown>> | undefined;
+  readonly emit: EmitDefinition;
+  /** To be changed when a function does something else though its text is the same. */
+  readonly version: string;
+}
+
 /** By `kind`. What a kind is to the language stands in `kinds.ts`, to the engine in `cores.ts`. */
-export type ProjectionDefinition = WindowProjection | PatternProjection;
+export type ProjectionDefinition = WindowProjection | PatternProjection | FoldProjection;
 
 export interface TopicDefinition {
   readonly name: string;

@@ -1,4 +1,5 @@
 /** The kinds of projections, each with its checker: the one place to add a kind to the language. */
+import { foldKind } from "./check-fold.ts";
 import { patternKind } from "./check-pattern-projection.ts";
 import { windowKind } from "./check-window-projection.ts";
 import type { KindChecker } from "./checked-kind.ts";
@@ -10,6 +11,7 @@ type Checkers = {
 
 export const KINDS: Checkers = {
   window: windowKind,
+  fold: foldKind,
   pattern: patternKind,
 };
 

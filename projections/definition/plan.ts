@@ -4,6 +4,7 @@
  */
 import type {
   AggregateDefinition,
+  FoldProjection,
   PatternProjection,
   TopicDefinition,
   WindowProjection,
@@ -41,6 +42,12 @@ export interface FieldSchema {
   readonly optional: boolean;
   /** Enums: the number of each value's name. */
   readonly values?: Readonly<Record<string, number>>;
+  /** Messages: their fields. A function, since a message may hold itself. */
+  readonly message?: () => EventTypeSchema;
+  /** A map: a list of messages with the fields `key` and `value`. */
+  readonly map?: true;
+  /** A message that is encoded as a group. */
+  readonly delimited?: true;
 }
 
 export interface EventTypeSchema {
@@ -124,6 +131,11 @@ export interface PatternPlan extends PlanBase {
   readonly values: readonly PatternValuePlan[];
 }
 
-export type ProjectionPlan = WindowPlan | PatternPlan;
+export interface FoldPlan extends PlanBase {
+  readonly kind: "fold";
+  readonly definition: FoldProjection;
+}
+
+export type ProjectionPlan = WindowPlan | PatternPlan | FoldPlan;
 
 export type ProjectionKind = ProjectionPlan["kind"];

@@ -3,6 +3,7 @@
  * (SEMANTICS E5); state that lives for longer than its events are kept cannot be: see decision 010.
  */
 import type {
+  FoldProjection,
   PatternProjection,
   TopicDefinition,
   WindowDefinition,
@@ -43,7 +44,8 @@ const lengthMs = (window: WindowDefinition): number | undefined => {
 export interface Rebuildable {
   readonly definition:
     | Pick<WindowProjection, "kind" | "name" | "window" | "allowedLatenessMs">
-    | Pick<PatternProjection, "kind" | "name" | "withinMs">;
+    | Pick<PatternProjection, "kind" | "name" | "withinMs">
+    | Pick<FoldProjection, "kind" | "name" | "ttlMs">;
   readonly topic: {
     readonly definition: Pick<TopicDefinition, "name" | "retentionMs" | "maxOutOfOrdernessMs">;
   };
@@ -60,6 +62,10 @@ const spanOf = (definition: Rebuildable["definition"]): Span | undefined => {
   if (definition.kind === "pattern") {
     const forEver = "a pattern without within";
     return { lengthMs: definition.withinMs ?? Infinity, of: "within", forEver };
+  }
+  // A key that has events for longer than that is the exception that monitoring must find.
+  if (definition.kind === "fold") {
+    return { lengthMs: definition.ttlMs ?? Infinity, of: "ttl", forEver: "a fold without ttl" };
   }
   const length = lengthMs(definition.window);
   if (length === undefined) return undefined;
@@ -81,7 +87,9 @@ export const rebuildWarning = ({ definition, topic }: Rebuildable): string | und
   const live = Number.isFinite(liveMs)
     ? `lives for ${formatDuration(liveMs)} (${span.of} and maxOutOfOrderness together)`
     : `lives for ever (${span.forEver})`;
-  const shorter = definition.kind === "pattern" ? "within" : "windows";
+  const shorter = { pattern: "within", fold: "ttl", window: "windows" }[
+    definition.kind ?? "window"
+  ];
   return (
     `state of projection ${name} ${live}, but topic ${topic.definition.name} keeps events for ` +
     `${formatDuration(retentionMs)} (retention): if Redis loses its data, the log cannot give that state ` +

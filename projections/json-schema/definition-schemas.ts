@@ -53,6 +53,7 @@ const BASE: { readonly [Key in (typeof BASE_KEYS)[number]]: Schema } = {
 export const FORMS: { readonly [Kind in ProjectionKind]: KindForm | string } = {
   window: WINDOW_PROJECTION,
   pattern: PATTERN,
+  fold: "its state and its reducer are functions",
 };
 
 const schemaKey = { $schema: described("This schema, for editors.", text) };

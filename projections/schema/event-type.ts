@@ -1,5 +1,10 @@
 /** What the engine needs to know of a message type: numbers, wire types and presence. */
-import { ScalarType as Scalar, type DescField, type DescMessage } from "@bufbuild/protobuf";
+import {
+  ScalarType as Scalar,
+  type DescEnum,
+  type DescField,
+  type DescMessage,
+} from "@bufbuild/protobuf";
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 import type { EventTypeSchema, FieldSchema, ScalarType } from "../definition/plan.ts";
 
@@ -33,9 +38,37 @@ const fieldSchema = (field: DescField): FieldSchema => ({
   scalar: scalarOf(field),
   repeated: field.fieldKind === "list" || field.fieldKind === "map",
   optional: field.presence !== FeatureSet_FieldPresence.IMPLICIT,
-  ...(field.fieldKind === "enum" && {
-    values: Object.fromEntries(field.enum.values.map(({ name, number }) => [name, number])),
-  }),
+  ...(field.enum !== undefined && field.fieldKind !== "map" && { values: valuesOf(field.enum) }),
+  ...(field.fieldKind === "map" && { map: true as const, message: () => entryOf(field) }),
+  ...(field.fieldKind !== "map" && messageOf(field)),
+});
+
+const valuesOf = (each: DescEnum): Readonly<Record<string, number>> =>
+  Object.fromEntries(each.values.map(({ name, number }) => [name, number]));
+
+const messageOf = (field: DescField): Pick<FieldSchema, "message" | "delimited"> => {
+  const { message } = field;
+  if (message === undefined) return {};
+  const delimited = "delimitedEncoding" in field && field.delimitedEncoding;
+  return { message: () => eventTypeOf(message), ...(delimited && { delimited: true as const }) };
+};
+
+/** The message that a map's entries are. */
+const entryOf = (field: DescField & { fieldKind: "map" }): EventTypeSchema => ({
+  name: `${field.parent.typeName}.${field.name}`,
+  fields: [
+    { number: 1, name: "key", scalar: SCALARS[field.mapKey], repeated: false, optional: false },
+    {
+      number: 2,
+      name: "value",
+      scalar:
+        field.message !== undefined ? "message" : field.enum ? "enum" : SCALARS[field.scalar!],
+      repeated: false,
+      optional: false,
+      ...(field.enum !== undefined && { values: valuesOf(field.enum) }),
+      ...messageOf(field),
+    },
+  ],
 });
 
 export const eventTypeOf = (message: DescMessage): EventTypeSchema => ({

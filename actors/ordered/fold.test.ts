@@ -1,0 +1,195 @@
+/** Folds, as their users see them. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { ExpectedUpdate } from "../testkit/case.ts";
+import { testProjection } from "../testkit/test-projection.ts";
+import { propertyRuns } from "../testkit/property-runs.ts";
+
+interface Basket {
+  readonly sum: bigint;
+  readonly names: readonly string[];
+}
+
+interface Bought {
+  readonly cents: bigint;
+  readonly name: string;
+}
+
+const bought = (event: { readonly data: unknown }): Bought => event.data as Bought;
+
+/** Adds up; "clear" forgets, "break" throws after it has tried to change the state. */
+const BASKET = {
+  kind: "fold",
+  state: (): Basket => ({ sum: 0n, names: [] }),
+  reduce: (state: Basket, event: { readonly data: unknown }) => {
+    const { cents, name } = bought(event);
+    if (name === "clear") return undefined;
+    if (name === "break") (state as { sum: bigint }).sum = 5n;
+    if (name === "nan") return { ...state, sum: Number.NaN };
+    return { sum: state.sum + cents, names: [...state.names, name] };
+  },
+} as const;
+
+const TOPIC = {
+  types: { Bought: { cents: "int64", name: "string" }, Seen: {} },
+  maxOutOfOrdernessMs: 100,
+};
+
+const basket = (options: object = {}, topic: object = TOPIC) =>
+  testProjection({ ...BASKET, ...options }, { topic, clock: 1_000_000 });
+
+const at = (time: number, name: string, cents = 1, key = "k") => ({ key, time, name, cents });
+
+test("reduces the events of a key in the order of their times, and publishes the state", () => {
+  basket()
+    .batch([at(30, "c"), at(10, "a", 9), at(20, "b")])
+    .watermark(25)
+    .expectUpdates({
+      key: "k",
+      kind: "early",
+      revision: 1,
+      window: 10,
+      state: { sum: 10, names: ["a", "b"] },
+    })
+    .watermark(30)
+    .expectUpdates({ revision: 2, state: { names: ["a", "b", "c"], sum: 11 } })
+    .event(at(30, "late"))
+    .expectDeadLetters({ reason: "late", lateness: 0, window: [30, 31] });
+});
+
+test("forgets a key when its reducer says so, and begins anew", () => {
+  basket()
+    .batch([at(10, "a"), at(20, "clear"), at(20, "b", 7)])
+    .watermark(50)
+    .expectUpdates(
+      { kind: "final", window: 10, state: { sum: 1, names: ["a"] } },
+      { kind: "early", window: 20, state: { sum: 7, names: ["b"] } },
+    );
+});
+
+test("a second life within one time is a result of its own", () => {
+  basket({ emit: { mode: "final" } })
+    .batch([at(10, "a"), at(10, "clear"), at(10, "b"), at(10, "clear")])
+    .watermark(50)
+    .expectUpdates(
+      { kind: "final", window: 10, ordinal: 0, revision: 1, state: { sum: 1, names: ["a"] } },
+      { kind: "final", window: 10, ordinal: 1, revision: 1, state: { sum: 1, names: ["b"] } },
+    );
+});
+
+test("forgets a key that had no event for its ttl, before an event of that very time", () => {
+  basket({ ttlMs: 50, emit: { mode: "final" } })
+    .batch([at(0, "a"), at(49, "b"), at(98, "c"), at(60, "x", 1, "other")])
+    .watermark(109)
+    .expectNothing()
+    .watermark(110)
+    .expectUpdates({ key: "other", kind: "final", window: 60, state: { sum: 1, names: ["x"] } })
+    .event(at(148, "d"))
+    .watermark(197)
+    .expectUpdates({ kind: "final", window: 0, state: { sum: 3, names: ["a", "b", "c"] } })
+    .watermark(198)
+    .expectUpdates({ kind: "final", window: 148, state: { sum: 1, names: ["d"] } });
+});
+
+test("a reducer that throws is a dead letter, leaves the state, and says why", () => {
+  basket({ emit: { mode: "final" } })
+    .batch([at(10, "a"), at(20, "break"), at(30, "nan"), at(30, "b", 2, "other"), at(40, "c")])
+    .batch([at(50, "clear"), at(50, "clear", 1, "other")])
+    .watermark(50)
+    .expectUpdates(
+      { key: "k", state: { sum: 2, names: ["a", "c"] } },
+      { key: "other", state: { sum: 2, names: ["b"] } },
+    )
+    .expectDeadLetters(
+      { reason: "poison", time: 20, error: "A state is frozen: return a new one" },
+      { reason: "poison", time: 30, error: "the state at sum is NaN" },
+    )
+    .expectBooks({ events: 7, counted: 5, poison: 2 });
+});
+
+test("publishes values of the state, and takes none that cannot be published", () => {
+  const values = {
+    total: (state: Basket) => state.sum,
+    mean: (state: Basket) => Number(state.sum) / state.names.length,
+    worst: (state: Basket) => (state.names.includes("bad") ? () => 1 : null),
+  };
+  basket({ values, emit: { mode: "early", everyMs: 10 } })
+    .batch([at(10, "a", 3), at(20, "b", 2), at(30, "bad")])
+    .watermark(30)
+    .expectDeadLetters({ reason: "poison", error: "values give at worst is a function" })
+    .wait("1 second")
+    .event(at(40, "c", 1))
+    .expectUpdates({ kind: "early", revision: 1, total: 5, mean: 2.5, worst: null });
+});
+
+test("only the types that it reads, and only what its filter lets through, reach the reducer", () => {
+  basket({ types: ["Bought"], where: { op: "gt", args: [{ field: "cents" }, { literal: 1 }] } })
+    .batch([at(10, "a", 1), at(20, "b", 2), { key: "k", time: 25, type: "Seen" }])
+    .watermark(30)
+    .expectUpdates({ window: 20, state: { sum: 2, names: ["b"] } })
+    .expectBooks({ events: 3, counted: 1, filtered: 2 });
+});
+
+test("gives what a loop over the sorted events gives, whatever the batches and restarts", () => {
+  const events = fc.array(
+    fc.record({
+      key: fc.constantFrom("k", "l"),
+      time: fc.integer({ min: -200, max: 200 }),
+      name: fc.constantFrom("a", "b", "clear", "nan"),
+      cents: fc.integer({ min: -5, max: 5 }),
+    }),
+    { maxLength: 20 },
+  );
+  fc.assert(
+    fc.property(events, fc.integer({ min: 1, max: 150 }), (given, ttlMs) => {
+      const results: ExpectedUpdate[] = [];
+      for (const key of ["k", "l"]) {
+        const sorted = given
+          .filter((event) => event.key === key)
+          .map((event, i) => ({ event, i }))
+          .sort((a, b) => a.event.time - b.event.time || a.i - b.i);
+        let state: Basket | undefined;
+        let born = 0;
+        let last = 0;
+        const forget = () => {
+          if (state !== undefined) results.push({ key, kind: "final", window: born, state });
+          state = undefined;
+        };
+        for (const { event } of sorted) {
+          const { time, name, cents } = event;
+          if (last + ttlMs <= time) forget();
+          if (name === "nan") continue;
+          if (name === "clear") {
+            forget();
+            continue;
+          }
+          if (state === undefined) born = time;
+          const { sum, names }: Basket = state ?? BASKET.state();
+          state = { sum: sum + BigInt(cents), names: [...names, name] };
+          last = time;
+        }
+        forget();
+      }
+      const poison = given.filter(({ name }) => name === "nan").length;
+      testProjection(
+        { ...BASKET, ttlMs, emit: { mode: "final" } },
+        { topic: { ...TOPIC, maxOutOfOrdernessMs: 1_000 }, clock: 1_000_000, once: false },
+      )
+        .events(given)
+        .watermark(5_000)
+        .expectBooks({ events: given.length, counted: given.length - poison, poison })
+        .expectResults(...results);
+    }),
+    { numRuns: propertyRuns(40) },
+  );
+});
+
+test("mistakes are told before anything runs", () => {
+  const mistakes = (options: object) => () => basket(options).expectNothing();
+  expect(mistakes({ state: 5 })).toThrow("state: must be a function, such as () => ({ count: 0 })");
+  expect(mistakes({ ttlMs: 0 })).toThrow("ttlMs: must be at least");
+  expect(mistakes({ values: {} })).toThrow("values: must name 1 to 100 values");
+  expect(mistakes({ redcue: 1 })).toThrow('unknown key. Did you mean "reduce"?');
+  expect(mistakes({ order: "log" })).toThrow('order: must be one of "time"');
+  expect(mistakes({ kind: "flod" })).toThrow('did you mean "fold"?');
+});

@@ -1,0 +1,123 @@
+/**
+ * Events a second and core through ordered projections: decoded, ordered and handed to folds, with all
+ * that surrounds them (intake, books, digest of every batch), without log and commit.
+ *
+ *     node --import tsx actors/task/ordered.bench.ts [keys] [events a batch] [seconds each]
+ *
+ * Reports; asserts nothing about time. Events are slightly out of order. The checksum says that the
+ * same work was done: it depends on keys and batch alone.
+ */
+import { createHash } from "node:crypto";
+import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
+import { planProjection, planTopic } from "../../projections/definition/plan-projection.ts";
+import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import type { ProjectionDefinition } from "../../projections/definition/definition.ts";
+import { parseSchema } from "../../projections/schema/schema-set.ts";
+import { Intake } from "../intake/intake.ts";
+import { makeCore } from "./cores.ts";
+
+const [keys = 1_000, batchSize = 500, seconds = 5] = process.argv.slice(2).map(Number);
+const DISORDER_MS = 50;
+const BATCHES = 400;
+
+const schemas = parseSchema(`
+  syntax = "proto3";
+  package bench;
+  message Reading { int64 value = 1; string kind = 2; }
+`);
+
+const topic = planTopic(
+  {
+    name: "bench",
+    partitions: 1,
+    schemas: ["/bench.proto"],
+    types: ["bench.Reading"],
+    maxOutOfOrdernessMs: DISORDER_MS,
+    maxFutureSkewMs: 1e9,
+    dedupeHorizonMs: 1_000,
+    idleAfterMs: 1_000,
+    retentionMs: 1e9,
+    maxBytes: -1,
+  },
+  schemas,
+);
+
+let seed = 7;
+const random = (): number => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
+
+const batches = Array.from({ length: BATCHES }, (_, batch) =>
+  RecordBatch.encode({
+    ingestTime: 1_000_000 + batch * 10,
+    events: Array.from({ length: batchSize }, (_, i) => ({
+      id: `${batch}-${i}`,
+      type: "bench.Reading",
+      key: `key-${Math.floor(random() * keys)}`,
+      eventTime: 1_000_000 + batch * 10 - Math.floor(random() * DISORDER_MS),
+      data: {
+        $case: "protobuf" as const,
+        value: Buffer.from(
+          schemas.toBinary(
+            "bench.Reading",
+            `{"value":"${Math.floor(random() * 1_000)}","kind":"a"}`,
+          ),
+        ),
+      },
+    })),
+    tick: undefined,
+    rekeyed: undefined,
+  }).finish(),
+);
+
+const BASE = {
+  description: "",
+  topic: "bench",
+  types: [],
+  where: undefined,
+  key: { event: "key" },
+  subjects: { by: "key" },
+} as const;
+
+const CASES: readonly ProjectionDefinition[] = [
+  {
+    ...BASE,
+    name: "fold-two-fields",
+    kind: "fold",
+    order: "time",
+    state: () => ({ n: 0, sum: 0 }),
+    reduce: (state: { n: number; sum: number }, { data }) => ({
+      n: state.n + 1,
+      sum: state.sum + Number(data["value"]),
+    }),
+    ttlMs: 60_000,
+    values: undefined,
+    emit: { mode: "final" },
+    version: "",
+  },
+];
+
+const measure = (plan: ProjectionPlan): void => {
+  let events = 0;
+  let best = 0;
+  let checksum = "";
+  for (const end = performance.now() + seconds * 1_000; performance.now() < end;) {
+    const intake = new Intake(plan.topic, plan.columns);
+    const core = makeCore(plan, 1, 0);
+    const hash = createHash("sha256");
+    const cpu = process.cpuUsage();
+    batches.forEach((bytes, i) => {
+      core.apply(intake.read(i + 1, bytes));
+      hash.update(core.digest());
+      for (const fragment of core.take().fragments) hash.update(fragment);
+    });
+    const { user, system } = process.cpuUsage(cpu);
+    events = BATCHES * batchSize;
+    best = Math.max(best, events / ((user + system) / 1e6));
+    checksum = hash.digest("hex").slice(0, 12);
+  }
+  process.stdout.write(
+    `${plan.definition.name.padEnd(20)} ${String(Math.round(best / 1_000)).padStart(6)}k events/s a core  ` +
+      `checksum ${checksum}\n`,
+  );
+};
+
+for (const definition of CASES) measure(planProjection(definition, topic));
