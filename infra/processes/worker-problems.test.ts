@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { TaskStatus } from "../../actors/task/task-status.ts";
 import type { WorkerStatus } from "../../actors/worker/status-board.ts";
-import { describeProblem } from "../telemetry/health.ts";
+import { describeProblems } from "../telemetry/health.ts";
 import { problemsOf } from "./worker-problems.ts";
 
 const task = (state: TaskStatus["state"], reason?: string): TaskStatus => ({
@@ -37,10 +37,17 @@ it("names a task that has stopped, why, and what to do", () => {
   const [quarantined, fenced] = problemsOf(
     worker([task("quarantined", "the log has a gap"), task("fenced", "taken")]),
   );
-  expect(describeProblem(quarantined!)).toMatch(
+  expect(describeProblems([quarantined!])[0]).toMatch(
     /^task results\.sales\.1\.3 is quarantined: the log has a gap; .*`tidemark replay sales --promote`$/,
   );
-  expect(describeProblem(fenced!)).toMatch(/is fenced: taken; .*only one system/);
+  expect(describeProblems([fenced!])[0]).toMatch(/is fenced: taken; .*only one system/);
+});
+
+it("says once what several tasks have in common", () => {
+  const alike = [task("quarantined", "a gap"), task("quarantined", "a gap"), task("fenced", "x")];
+  const lines = describeProblems(problemsOf(worker(alike)));
+  expect(lines).toHaveLength(2);
+  expect(lines[0]).toMatch(/^task results\.sales\.1\.3 and 1 more are quarantined: a gap; /);
 });
 
 it("does not repeat a hint that the reason gives", () => {

@@ -34,6 +34,23 @@ export const readHealth = (text: string): Health | undefined => {
   return decoded._tag === "Some" ? decoded.value : undefined;
 };
 
-/** One line: `task results.x.1.0 is quarantined: ...; what to do`. */
-export const describeProblem = ({ about, state, reason, hint }: Problem): string =>
-  `${about}${state === undefined ? "" : ` is ${state}`}: ${reason}${hint === undefined ? "" : `; ${hint}`}`;
+/** A line for each problem; what several have in common is said once: `task a and 3 more: ...`. */
+export const describeProblems = (problems: readonly Problem[]): readonly string[] => {
+  const groups = new Map<string, Problem[]>();
+  for (const problem of problems) {
+    const { state, reason, hint } = problem;
+    const common = JSON.stringify([state, reason, hint]);
+    groups.set(common, [...(groups.get(common) ?? []), problem]);
+  }
+  return [...groups.values()].map((alike) => {
+    const { about, state, reason, hint } = alike[0]!;
+    const verb = alike.length === 1 ? "is" : "are";
+    return [
+      about,
+      alike.length === 1 ? "" : ` and ${alike.length - 1} more`,
+      state === undefined ? "" : ` ${verb} ${state}`,
+      `: ${reason}`,
+      hint === undefined ? "" : `; ${hint}`,
+    ].join("");
+  });
+};

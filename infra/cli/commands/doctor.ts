@@ -15,7 +15,7 @@ import type { StreamInfo } from "../../nats/jetstream-api.ts";
 import type { Link } from "../../nats/link.ts";
 import { loadPlans } from "../../processes/plans.ts";
 import { inspectNats, inspectRedis, requireNats, requireRedis } from "../../servers/inspect.ts";
-import { describeProblem } from "../../telemetry/health.ts";
+import { describeProblems } from "../../telemetry/health.ts";
 import { askHealth, type ProcessHealth } from "../process-health.ts";
 import { GatewayClient } from "../gateway-client.ts";
 import { EXIT_FAILED } from "../cli-error.ts";
@@ -173,7 +173,7 @@ const checkGateway = (address: string) =>
 const healthFindings = ({ name, problems }: ProcessHealth): readonly Finding[] =>
   problems.length === 0
     ? [good(name, "is healthy")]
-    : problems.map((problem) => bad(name, describeProblem(problem)));
+    : describeProblems(problems).map((text) => bad(name, text));
 
 export const examine = ({ plan, system, redis }: Omit<DoctorOptions, "json">) =>
   Effect.gen(function* () {

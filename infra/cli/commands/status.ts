@@ -3,7 +3,7 @@ import { Effect } from "effect";
 import type { ProjectionStatus } from "../../../proto/gen/tidemark/v1/query.ts";
 import { NO_BOOKS } from "../../../actors/commit/marker.ts";
 import { withoutCredentials } from "../../servers/inspect.ts";
-import { describeProblem } from "../../telemetry/health.ts";
+import { describeProblems } from "../../telemetry/health.ts";
 import { askHealth, type ProcessHealth } from "../process-health.ts";
 import type { RunFile } from "../../processes/run-file.ts";
 import type { Link } from "../../nats/link.ts";
@@ -148,6 +148,11 @@ const hiddenVersions = (versions: number): string =>
 
 const right = (header: string) => ({ header, align: "right" as const });
 
+const metricsOf = ({ processes }: RunFile): string => {
+  const width = Math.max(...processes.map(({ name }) => name.length));
+  return processes.map(({ name, metrics }) => `${name.padEnd(width)}  ${metrics}`).join("\n");
+};
+
 /** `all`: also versions that are not the active ones. */
 export const renderStatus = (report: StatusReport, paint: Paint, all = false): string => {
   const { run, survey } = report;
@@ -157,8 +162,8 @@ export const renderStatus = (report: StatusReport, paint: Paint, all = false): s
       ["gateway", run.gateway],
       ["NATS", withoutCredentials(run.natsUrl)],
       ["Redis", withoutCredentials(run.redisUrl)],
-      ["metrics", run.processes.map(({ name, metrics }) => `${name} ${metrics}`).join("\n")],
-      ["pid", `${run.pid}, since ${time(Date.parse(run.startedAt))}`],
+      ["metrics", metricsOf(run)],
+      ["pid", `${run.pid}, since ${time(Math.floor(Date.parse(run.startedAt) / 1_000) * 1_000)}`],
       ["data", run.dataDir],
     ] as const;
     const indent = Math.max(...rows.map(([name]) => name.length)) + 2;
@@ -169,7 +174,7 @@ export const renderStatus = (report: StatusReport, paint: Paint, all = false): s
     sections.push(`${paint("bold", "System")}\n${lines.join("")}`);
   }
   const problems = report.health.flatMap(({ name, problems: own }) =>
-    own.map((problem) => `${paint("red", name)}  ${describeProblem(problem)}\n`),
+    describeProblems(own).map((text) => `${paint("red", name)}  ${text}\n`),
   );
   if (problems.length > 0) sections.push(`${paint("bold", "Problems")}\n${problems.join("")}`);
   if (typeof report.projections === "string") {
