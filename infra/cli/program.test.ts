@@ -62,6 +62,10 @@ const names = makeProgram("1.2.3", {} as Actions, () => undefined).commands.map(
   one.name(),
 );
 
+it("begins with examples", () => {
+  expect(parse("--help").output).toMatch(/Examples:\n {2}\$ tidemark start\n/);
+});
+
 it.each(names)(
   "shows examples in the help of %s, and they are commands that it takes",
   (command) => {

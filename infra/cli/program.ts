@@ -148,7 +148,10 @@ export const makeProgram = (
     .version(version, "-V, --version", "print the version")
     .helpCommand(false)
     .showHelpAfterError("(see --help)")
-    .configureHelp({ showGlobalOptions: true });
+    .addHelpText(
+      "after",
+      examples("tidemark start", "tidemark status --watch", "tidemark publish --help"),
+    );
 
   withConfig(program.command("start"))
     .description("run the system: gateway, workers and, unless URLs are given, its own servers")
