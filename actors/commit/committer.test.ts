@@ -8,7 +8,7 @@ import type { Draft, Progress } from "../task/task-core.ts";
 import { broker, turns, virtually } from "../testkit/virtual-engine.ts";
 import type { FaultPlan } from "../testkit/virtual-engine.ts";
 import { Committer, DefinitionChanged, InvariantBroken } from "./committer.ts";
-import { NO_BOOKS } from "./marker.ts";
+import { encodeParts, NO_BOOKS } from "./marker.ts";
 
 const TASK = { kind: "window", projection: "p", version: 1, partition: 3 } as const;
 const DEFINITION = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
@@ -173,4 +173,54 @@ describe("what must never be committed (K1, K2)", () => {
       ),
     );
   }
+});
+
+describe("a commit whose last part a power failure has swallowed", () => {
+  /** All parts but the last of a commit as `committer` would append it. */
+  const tear = (committer: Committer, keys: readonly string[]) =>
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const { number, epoch } = committer.marker;
+      const marker = { ...committer.marker, number: number + 1, epoch };
+      const parts = encodeParts(
+        TASK,
+        marker,
+        keys.map((key) => fragment([key])),
+      );
+      const torn = parts.slice(0, -1).map((data) => ({ subject: commitSubject(TASK), data }));
+      log.results.append(torn, -1);
+    });
+
+  test("was never made: the next owner goes on from the commit before it", () =>
+    virtually(
+      Effect.gen(function* () {
+        const log = yield* broker;
+        const first = yield* committerOf();
+        yield* first.takeOver(FRESH);
+        yield* first.commit(EMPTY, progressAt(7, 5), DIGEST);
+        yield* tear(first, ["a", "b", "c"]);
+        expect(yield* Effect.flip(first.commit(EMPTY, progressAt(8, 6), DIGEST))).toBeInstanceOf(
+          Fenced,
+        );
+        const second = yield* committerOf();
+        const marker = yield* second.takeOver(FRESH);
+        expect(marker).toMatchObject({ epoch: 2, number: 3, inputSequence: 7, watermark: 5 });
+        expect(marker.sequence).toBe(log.results.lastSequence);
+        yield* second.commit(EMPTY, progressAt(9, 8), DIGEST);
+        expect(second.marker.number).toBe(4);
+      }),
+    ));
+
+  test("and if it was the first of all, it starts from nothing", () =>
+    virtually(
+      Effect.gen(function* () {
+        const log = yield* broker;
+        const other = yield* committerOf();
+        yield* other.takeOver(FRESH);
+        yield* tear(other, ["a", "b", "c"]);
+        log.results.deleteBelow(2, () => true);
+        const marker = yield* (yield* committerOf()).takeOver(FRESH);
+        expect(marker).toMatchObject({ epoch: 1, number: 1, inputSequence: 0 });
+      }),
+    ));
 });

@@ -15,8 +15,9 @@ import type { TaskId } from "../../proto/subjects.ts";
 import { Fenced } from "../ports/result-log.ts";
 import type { ResultLog } from "../ports/result-log.ts";
 import type { Draft, Progress } from "../task/task-core.ts";
-import { encodeParts, readMarker } from "./marker.ts";
+import { encodeParts } from "./marker.ts";
 import type { Marker } from "./marker.ts";
+import { lastCommit } from "./parts.ts";
 import { untilAvailable } from "./until-available.ts";
 
 /** What the log holds was made by another definition. The task is quarantined. */
@@ -98,8 +99,7 @@ export class Committer {
     this: Committer,
     fresh: Progress & { readonly digest: Uint8Array },
   ): Effect.fn.Return<Marker, Fenced | DefinitionChanged> {
-    const record = yield* untilAvailable(this.#log.last(this.subject));
-    const last = record === undefined ? undefined : readMarker(record.sequence, record.data);
+    const { marker: last, sequence } = yield* untilAvailable(lastCommit(this.#log, this.subject));
     if (last !== undefined && !sameBytes(last.definitionDigest, this.#definitionDigest)) {
       const { projection, version } = this.#task;
       return yield* new DefinitionChanged({ projection, version, subject: this.subject });
@@ -112,7 +112,7 @@ export class Committer {
         definitionDigest: this.#definitionDigest,
       },
       [],
-      last?.sequence ?? 0,
+      sequence,
     );
   });
 

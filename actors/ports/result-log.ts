@@ -6,6 +6,9 @@
  * R2. After an uncertain outcome `append` reads back and recognises its own message; it never
  *     guesses. Its own is what this call wrote, not what has the same bytes: two owners that start
  *     at once append the same marker. The effect of one call, run again, is the same append.
+ *     A server that lost its power while it stored a batch may be left with some of the parts: they
+ *     come first, the last one is missing, and nobody was told that they were stored. Readers know a
+ *     commit by its last part (`commit/parts.ts`).
  * R3. Readers deliver in stream order. Sequences have holes: other subjects, and trimmed history.
  */
 import { Context, Schema } from "effect";
@@ -40,6 +43,11 @@ export class ResultLog extends Context.Service<
   {
     /** The last message of a subject: a task's marker, or a projection's promotion. */
     readonly last: (subject: string) => Effect.Effect<ResultRecord | undefined, LogUnavailable>;
+    /** The last message of a subject below a sequence. Costs some requests: for repairs. */
+    readonly lastBefore: (
+      subject: string,
+      sequence: number,
+    ) => Effect.Effect<ResultRecord | undefined, LogUnavailable>;
     /**
      * Appends the parts of one commit, durably, and returns the sequence of the last. `expected` is
      * the subject's last sequence, 0 when it has none. After LogUnavailable it may still happen:

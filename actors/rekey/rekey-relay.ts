@@ -12,6 +12,7 @@
 import { Effect, Latch, Metric, Semaphore } from "effect";
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import { routedFilter } from "../../proto/subjects.ts";
+import { CommitAssembler } from "../commit/parts.ts";
 import { untilAvailable } from "../commit/until-available.ts";
 import type { RekeyedTopic, RekeyLog } from "../ports/rekey-log.ts";
 import { Fenced } from "../ports/result-log.ts";
@@ -48,6 +49,7 @@ export class RekeyRelay {
   #sequences: number[] = [];
   #state: RelayStatus["state"] = "starting";
   #reason: string | undefined;
+  readonly #parts = new CommitAssembler();
   #lag = 0;
 
   constructor(options: RekeyRelayOptions) {
@@ -127,6 +129,8 @@ export class RekeyRelay {
   readonly #relay = Effect.suspend(() => {
     const { projection, version, results } = this.#options;
     const filters = [routedFilter(projection, version)];
+    // Nothing of a commit is copied before its last part was read.
+    this.#parts.drop();
     return untilAvailable(results.open(filters, this.#writer.position + 1)).pipe(
       Effect.flatMap((reader) => this.#follow(reader)),
       Effect.scoped,
@@ -142,7 +146,7 @@ export class RekeyRelay {
     while (true) {
       const records = yield* reader.next;
       const copy = Effect.gen({ self: this }, function* () {
-        for (const { sequence, data } of records) {
+        for (const { sequence, data } of records.flatMap((record) => this.#parts.push(record))) {
           if (this.#writer.isFull(data.byteLength)) yield* this.#write(this.#writer.waiting);
           this.#writer.gather(sequence, Commit.decode(data));
         }

@@ -300,3 +300,45 @@ test("an update whose values do not fit into a message goes out without them, an
   expect(new Map(neighbour!.headers).has("Tidemark-Omitted-Bytes")).toBe(false);
   expect(without!.data.byteLength).toBeLessThan(BODY_BYTES_MAX);
 });
+
+test("nothing of a commit goes out whose last part was never stored (Y5)", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const options = {
+        target: "projections" as const,
+        plans: PLANS,
+        results: yield* ResultLog,
+        outlet: yield* RelayTarget,
+      };
+      const part = (
+        keys: readonly string[],
+        number: number,
+        partIndex: number,
+        partCount: number,
+      ) => {
+        const updates = keys.map(update);
+        const fields = { ...EMPTY, columns: ["n"], number, partIndex, partCount, updates };
+        const data = Commit.encode(fields).finish();
+        log.results.append([{ subject: "results.sales.1.0", data }], -1);
+      };
+      const keys = () =>
+        log.projections.messages
+          .filter(({ subject }) => subject.startsWith("projections."))
+          .map(({ subject }) => subject.split(".").at(-1));
+      yield* Effect.forkScoped(new Relay(options).run);
+      part(["a"], 1, 0, 1);
+      part(["torn1"], 2, 0, 3);
+      part(["torn2"], 2, 1, 3);
+      yield* until(() => keys().length === 1);
+      yield* TestClock.adjust("10 seconds");
+      yield* turns(20);
+      expect(keys()).toEqual(["a"]);
+      // What the owner commits in its place, and then a whole one of two parts.
+      part(["b"], 2, 0, 1);
+      part(["c"], 3, 0, 2);
+      part(["d"], 3, 1, 2);
+      yield* until(() => keys().length === 4);
+      expect(keys()).toEqual(["a", "b", "c", "d"]);
+    }),
+  ));

@@ -9,9 +9,12 @@
  *     gives messages: how the new version's results differ from those that were published (decision 012).
  * Y3. A commit of any size is relayed in pieces: the cursor is (position, offset in the next record).
  * Y4. A relay that is fenced stops.
+ * Y5. Nothing of a commit goes out before its last part was read, so parts that a power failure left
+ *     behind never do.
  */
 import { Clock, Effect, Metric } from "effect";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { CommitAssembler } from "../commit/parts.ts";
 import { untilAvailable } from "../commit/until-available.ts";
 import type { LogUnavailable } from "../ports/event-log.ts";
 import type { OutgoingMessage, RelayCursor, RelayTarget } from "../ports/relay-target.ts";
@@ -65,6 +68,7 @@ export class Relay {
 
   /** Gathered and not yet published, and where the cursor stands when it is. */
   #messages: OutgoingMessage[] = [];
+  readonly #parts = new CommitAssembler();
   #bytes = 0;
   #position = 0;
   #offset = 0;
@@ -118,6 +122,7 @@ export class Relay {
     // What was gathered is gathered again, under the versions that were active then (Y2).
     this.#messages = [];
     this.#bytes = 0;
+    this.#parts.drop();
     this.#position = this.#cursor.position;
     this.#offset = this.#cursor.offset;
     const projections = [...this.#plans.keys()];
@@ -141,9 +146,11 @@ export class Relay {
     while (true) {
       const records = yield* reader.next;
       for (const record of records) {
-        yield* this.#gather(yield* this.#messagesOf(record));
-        this.#position = record.sequence;
-        this.#offset = 0;
+        for (const whole of this.#completedBy(record)) {
+          yield* this.#gather(yield* this.#messagesOf(whole));
+          this.#position = whole.sequence;
+          this.#offset = 0;
+        }
       }
       this.#lag = records.at(-1)?.pending ?? 0;
       yield* Metric.update(this.#lagGauge, this.#lag);
@@ -153,6 +160,12 @@ export class Relay {
       yield* Effect.yieldNow;
     }
   });
+
+  #completedBy(record: ResultRecord): readonly ResultRecord[] {
+    if (!record.subject.startsWith("control.")) return this.#parts.push(record);
+    this.#parts.drop();
+    return [record];
+  }
 
   #messagesOf(record: ResultRecord): Effect.Effect<readonly OutgoingMessage[], LogUnavailable> {
     return record.subject.startsWith("control.")

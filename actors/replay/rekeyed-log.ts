@@ -7,7 +7,7 @@ import { Clock, Effect, Fiber, Scope } from "effect";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { rekeyOf } from "../../projections/definition/rekey.ts";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
-import { readMarker } from "../commit/marker.ts";
+import { lastCommit } from "../commit/parts.ts";
 import { untilAvailable } from "../commit/until-available.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import type { Ports } from "../worker/partition-owner.ts";
@@ -52,8 +52,7 @@ export const awaitRouted = Effect.fnUntraced(function* (
     let behind: string | undefined;
     let committed = 0;
     for (const [upstream, subject] of subjects.entries()) {
-      const last = yield* untilAvailable(ports.results.last(subject));
-      const marker = last && readMarker(last.sequence, last.data);
+      const { marker } = yield* untilAvailable(lastCommit(ports.results, subject));
       const read = marker?.inputSequence ?? 0;
       progress += read;
       committed = Math.max(committed, marker?.sequence ?? 0);

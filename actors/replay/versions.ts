@@ -4,7 +4,7 @@ import { Promotion } from "../../proto/gen/tidemark/v1/commit.ts";
 import { commitSubject, controlSubject } from "../../proto/subjects.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { rekeyOf } from "../../projections/definition/rekey.ts";
-import { readMarker } from "../commit/marker.ts";
+import { lastCommit } from "../commit/parts.ts";
 import { untilAvailable } from "../commit/until-available.ts";
 import type { ResultLog } from "../ports/result-log.ts";
 import { activeAfter } from "../relay/active-versions.ts";
@@ -66,11 +66,10 @@ export const findVersions = Effect.fnUntraced(function* (
   ) {
     let known = 0;
     for (const subject of subjects) {
-      const last = yield* lastOf(subject);
-      if (last === undefined) continue;
+      const { marker } = yield* untilAvailable(lastCommit(results, subject));
+      if (marker === undefined) continue;
       known++;
-      const { definitionDigest } = readMarker(last.sequence, last.data);
-      if (Buffer.compare(definitionDigest, digest) !== 0) return { known, other: true };
+      if (Buffer.compare(marker.definitionDigest, digest) !== 0) return { known, other: true };
     }
     return { known, other: false };
   });

@@ -206,3 +206,29 @@ test("partials below retain_from are not needed to rebuild open windows without 
       expect(publishedBy(log, MERGE).updates).toEqual(whole.updates);
     }),
   ));
+
+test("partials of a commit whose last part was never stored are not merged (G1)", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const owner = yield* mergeOwner;
+      yield* owner.start;
+      const torn = COMMITS.findIndex(({ parts }) => parts.length > 1);
+      fill(log, 0, torn);
+      const { partition, parts } = COMMITS[torn]!;
+      const subject = commitSubject({ ...MERGE, kind: "partial", partition });
+      // The same keys and windows, and other contents than what is committed in its place.
+      const other = parts[0]!.partials.map((partial) => ({
+        ...partial,
+        accumulators: Buffer.from(parts[0]!.partials[0]!.accumulators),
+      }));
+      const data = Commit.encode({ ...parts[0]!, partials: other }).finish();
+      log.results.append([{ subject, data }], -1);
+      yield* turns(20);
+      yield* TestClock.adjust(1_000);
+      fill(log, torn, COMMITS.length);
+      yield* until(done(log));
+      const whole = yield* Effect.promise(() => undisturbed);
+      expect(publishedBy(log, MERGE).updates).toEqual(whole.updates);
+    }),
+  ));

@@ -2,10 +2,12 @@
  * Reads the partials of one version of a projection from RESULTS, all partitions in stream order, for
  * its merging task.
  *
- * G1. A commit of many parts counts as one input: nothing is committed or saved between its parts.
+ * G1. A commit of many parts counts as one input: nothing of it is applied before its last part has
+ *     come, and nothing is committed or saved between its parts.
  * G2. The position is the RESULTS sequence of the last partial commit included.
  */
 import { Clock, Effect, Latch } from "effect";
+import { PartAssembler, partOf } from "../commit/parts.ts";
 import { untilAvailable } from "../commit/until-available.ts";
 import type { ResultLog, ResultReader, ResultRecord } from "../ports/result-log.ts";
 import type { SnapshotStore } from "../ports/snapshot-store.ts";
@@ -39,6 +41,7 @@ export class MergeActor {
   readonly #over = Latch.makeUnsafe(false);
   /** Opened whenever something was applied. */
   readonly #advanced = Latch.makeUnsafe(false);
+  readonly #assemblers = new Map<string, PartAssembler<ResultRecord>>();
   #atBoundary = true;
   #lag = 0;
   /** Whether anything arrived since the last heartbeat. */
@@ -118,6 +121,8 @@ export class MergeActor {
   });
 
   #read(from: number): Effect.Effect<void> {
+    // Parts that are held come again: the position is before them.
+    this.#assemblers.clear();
     const { projection, version } = this.task.id;
     const filters = [partialsFilter(projection, version)];
     return untilAvailable(this.#options.results.open(filters, from)).pipe(
@@ -146,12 +151,25 @@ export class MergeActor {
   });
 
   #apply(record: ResultRecord): void {
-    const commit = Commit.decode(record.data);
-    this.task.compareBefore(record.sequence);
-    this.#atBoundary = commit.partIndex + 1 >= commit.partCount;
     this.#lag = record.pending;
-    const input = { sequence: record.sequence, commit };
-    this.task.feed(record.sequence, input, false, this.#atBoundary);
+    const parts = this.#assemblerOf(record.subject).push(record, partOf(record.data));
+    if (parts.length === 0) return;
+    this.task.compareBefore(record.sequence);
+    const first = parts[0]!.sequence;
+    for (const part of parts) {
+      this.#atBoundary = part === record;
+      const input = { sequence: part.sequence, first, commit: Commit.decode(part.data) };
+      this.task.feed(part.sequence, input, false, this.#atBoundary);
+    }
+  }
+
+  #assemblerOf(subject: string): PartAssembler<ResultRecord> {
+    let assembler = this.#assemblers.get(subject);
+    if (assembler === undefined) {
+      assembler = new PartAssembler();
+      this.#assemblers.set(subject, assembler);
+    }
+    return assembler;
   }
 
   readonly #heartbeats: Effect.Effect<never> = Effect.gen({ self: this }, function* () {

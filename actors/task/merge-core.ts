@@ -35,8 +35,10 @@ import { SnapshotMismatch } from "./task-core.ts";
 import type { Draft, Progress, TaskCore } from "./task-core.ts";
 
 export interface MergeInput {
-  /** RESULTS sequence of the commit. */
+  /** RESULTS sequence of the commit, or of this part of it. */
   readonly sequence: number;
+  /** Of its first part; absent when there is one only. */
+  readonly first?: number;
   readonly commit: Commit;
 }
 
@@ -105,9 +107,9 @@ export class MergeCore implements TaskCore<MergeInput> {
     };
   }
 
-  apply({ sequence, commit }: MergeInput): void {
+  apply({ sequence, first = sequence, commit }: MergeInput): void {
     this.#sequence = sequence;
-    for (const partial of commit.partials) this.#upsert(partial, commit.partition, sequence);
+    for (const partial of commit.partials) this.#upsert(partial, commit.partition, first);
     if (commit.partIndex + 1 < commit.partCount) return;
     if (commit.ingestTime > this.#ingestTime) this.#ingestTime = commit.ingestTime;
     const watermark = commit.watermark ?? Number.NEGATIVE_INFINITY;

@@ -18,7 +18,7 @@ import type { TaskId } from "../../proto/subjects.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { rekeyOf } from "../../projections/definition/rekey.ts";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
-import { readMarker } from "../commit/marker.ts";
+import { lastCommit } from "../commit/parts.ts";
 import type { RekeyLog } from "../ports/rekey-log.ts";
 import type { RelayTarget } from "../ports/relay-target.ts";
 import type { ResultLog } from "../ports/result-log.ts";
@@ -67,8 +67,7 @@ const unsettledPromotions = Effect.fnUntraced(function* (
 /** The oldest sequence that the merging task of a partial task still needs. */
 const mergeNeedsFrom = Effect.fnUntraced(function* (results: ResultLog["Service"], task: TaskId) {
   const merge = commitSubject({ ...task, kind: "merge", partition: 0 });
-  const last = yield* results.last(merge);
-  return last === undefined ? 0 : readMarker(last.sequence, last.data).retainFrom;
+  return (yield* lastCommit(results, merge)).marker?.retainFrom ?? 0;
 });
 
 /** The oldest sequence that the relay of a re-keyed log has still to read. */

@@ -81,6 +81,7 @@ const records = Array.from({ length: commits }, (_, i) => record(i + 1));
 /** RESULTS as it stands: every reader gets four records at a time. */
 const log = ResultLog.of({
   last: () => Effect.undefined,
+  lastBefore: () => Effect.undefined,
   append: () => Effect.never,
   lastSequence: Effect.succeed(commits),
   trim: () => Effect.succeed(false),

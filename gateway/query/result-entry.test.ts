@@ -42,24 +42,21 @@ describe("entries", () => {
     expect(shown([part(1, 0, 2)])).toEqual([]);
   });
 
-  it("say so when parts are missing, at the beginning, between or at the end", () => {
+  it("say so when first parts are missing", () => {
     expect(shown([part(1, 1, 3), part(1, 2, 3)])).toEqual(["2: commit 1 in part, 2"]);
-    expect(shown([part(1, 0, 3), part(1, 2, 3)])).toEqual([
-      "1: commit 1 in part, 1",
-      "2: commit 1 in part, 1",
-    ]);
-    expect(shown([part(1, 0, 2), part(2, 0, 1)])).toEqual([
-      "1: commit 1 in part, 1",
-      "2: commit 2, 1",
+    expect(shown([part(1, 0, 3), part(1, 2, 3)])).toEqual(["2: commit 1 in part, 1"]);
+  });
+
+  it("are not made of parts whose last one was never stored: their owner commits the same again", () => {
+    expect(shown([part(1, 0, 2), part(1, 0, 1)])).toEqual(["2: commit 1, 1"]);
+    expect(shown([part(1, 0, 3), part(1, 1, 3), part(1, 0, 1), part(2, 0, 1)])).toEqual([
+      "3: commit 1, 1",
+      "4: commit 2, 1",
     ]);
     expect(shown([part(1, 0, 2), part(1, 1, 2, { partition: 1 })])).toEqual([
-      "1: commit 1 in part, 1",
       "2: commit 1 in part, 1",
     ]);
-    expect(shown([part(1, 0, 2), promotionMessage("departures", 2)])).toEqual([
-      "1: commit 1 in part, 1",
-      "2: promotion",
-    ]);
+    expect(shown([part(1, 0, 2), promotionMessage("departures", 2)])).toEqual(["2: promotion"]);
   });
 
   it("take the names of values from the part before when a part has none", () => {

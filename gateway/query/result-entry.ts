@@ -5,7 +5,8 @@
  * E1. Entries come in stream order; the sequence of an entry is that of its last record, and going on
  *     after it loses nothing.
  * E2. Parts of one commit follow each other directly (ResultLog R1). A commit whose first parts are
- *     missing, trimmed, is an entry that is not `whole`.
+ *     missing, trimmed, is an entry that is not `whole`. Parts that the last one does not follow are no
+ *     commit: a power failure left them behind, and their owner commits the same again.
  */
 import { Promotion } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { ResultRecord } from "../../actors/ports/result-log.ts";
@@ -62,7 +63,8 @@ export class EntryAssembler {
       other = unreadable(record, error);
     }
     if (this.#last !== undefined && !(frame !== undefined && this.#continues(frame))) {
-      this.#finish(this.#last, false, entries);
+      this.#parts = [];
+      this.#last = undefined;
     }
     if (frame === undefined) {
       entries.push(other!);

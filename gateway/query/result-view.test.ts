@@ -218,6 +218,7 @@ describe("V4: a RESULTS that is replaced under a running view", () => {
     const now = () => (replaced.isOpen() ? after.log : before.log);
     const log = ResultLog.of({
       last: (subject) => now().last(subject),
+      lastBefore: (subject, sequence) => now().lastBefore(subject, sequence),
       append: (subject, parts, expected) => now().append(subject, parts, expected),
       trim: (subject, sequence, before) => now().trim(subject, sequence, before),
       lastSequence: Effect.suspend(() => now().lastSequence),

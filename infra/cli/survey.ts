@@ -4,7 +4,8 @@
  * process of ours is alive.
  */
 import { Effect } from "effect";
-import { readMarker, type Marker } from "../../actors/commit/marker.ts";
+import type { Marker } from "../../actors/commit/marker.ts";
+import { lastCommit } from "../../actors/commit/parts.ts";
 import { activeAfter, FIRST_ACTIVE } from "../../actors/relay/active-versions.ts";
 import type { ActiveVersion } from "../../actors/relay/active-versions.ts";
 import { Promotion } from "../../proto/gen/tidemark/v1/commit.ts";
@@ -20,6 +21,7 @@ import type { TaskId } from "../../proto/subjects.ts";
 import type { Config } from "../config/config.ts";
 import { request, storedMessage, type ApiFailure, type StreamInfo } from "../nats/jetstream-api.ts";
 import type { Link } from "../nats/link.ts";
+import { resultReads } from "../nats/result-log.ts";
 
 export interface PartitionSurvey {
   readonly partition: number;
@@ -143,14 +145,14 @@ const findTasks = Effect.fnUntraced(function* (
   for (const root of ROOTS) {
     for (const subject of (yield* subjectsOf(link, RESULTS_STREAM, `${root}.>`)).keys()) {
       const [, projection = "", version, partition] = subject.split(".");
-      const last = yield* storedMessage(link, RESULTS_STREAM, { last_by_subj: subject });
-      if (last === undefined) continue;
+      const { marker } = yield* lastCommit(resultReads(link), subject);
+      if (marker === undefined) continue;
       found.push({
         root,
         projection,
         version: Number(version),
         partition: Number(partition),
-        marker: readMarker(last.seq, last.data),
+        marker,
       });
     }
   }

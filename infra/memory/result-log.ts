@@ -25,6 +25,15 @@ export const memoryResultLog: Layer.Layer<ResultLog, never, MemoryBroker | Fault
       return { sequence: message.sequence, subject, data: message.data, pending: 0 };
     });
 
+    const lastBefore = (subject: string, sequence: number) =>
+      Effect.sync(() => {
+        const message = stream.messages.findLast(
+          (one) => one.subject === subject && one.sequence < sequence,
+        );
+        if (message === undefined) return undefined;
+        return { sequence: message.sequence, subject, data: message.data, pending: 0 };
+      });
+
     const append = (subject: string, parts: readonly Uint8Array[], expected: number) =>
       compareAndAppend(faults, {
         stream,
@@ -74,6 +83,6 @@ export const memoryResultLog: Layer.Layer<ResultLog, never, MemoryBroker | Fault
       });
 
     const lastSequence = Effect.sync(() => stream.lastSequence);
-    return ResultLog.of({ last, append, open, lastSequence, trim });
+    return ResultLog.of({ last, lastBefore, append, open, lastSequence, trim });
   }),
 );

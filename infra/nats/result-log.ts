@@ -2,13 +2,44 @@
 import { Effect, Layer } from "effect";
 import type { LogUnavailable } from "../../actors/ports/event-log.ts";
 import { ResultLog } from "../../actors/ports/result-log.ts";
+import type { ResultRecord } from "../../actors/ports/result-log.ts";
 import { RESULTS_STREAM } from "../../proto/subjects.ts";
 import { compareAndAppend } from "./compare-and-append.ts";
 import { Connection } from "./connection.ts";
 import { purge, storedMessage, streamInfo, unavailable } from "./jetstream-api.ts";
+import type { StoredMessage } from "./jetstream-api.ts";
+import type { Link } from "./link.ts";
 import { openReader } from "./pull-reader.ts";
 
 const toUnavailable = unavailable(RESULTS_STREAM);
+
+const recordOf = (message: StoredMessage | undefined): ResultRecord | undefined =>
+  message && { sequence: message.seq, subject: message.subject, data: message.data, pending: 0 };
+
+/** Reads of single messages of RESULTS, with the failures of the server. */
+export const resultReads = (link: Link) => {
+  const nextOf = (subject: string, from: number) =>
+    storedMessage(link, RESULTS_STREAM, { next_by_subj: subject, seq: from });
+  /** The server finds the next message of a subject only: so steps back double until there is one. */
+  const lastBefore = Effect.fnUntraced(function* (subject: string, sequence: number) {
+    let from = sequence;
+    let found: StoredMessage | undefined;
+    for (let back = 1; from > 1 && found === undefined; back *= 2) {
+      from = Math.max(1, sequence - back);
+      const next: StoredMessage | undefined = yield* nextOf(subject, from);
+      if (next !== undefined && next.seq < sequence) found = next;
+    }
+    while (found !== undefined) {
+      const next: StoredMessage | undefined = yield* nextOf(subject, found.seq + 1);
+      if (next === undefined || next.seq >= sequence) break;
+      found = next;
+    }
+    return recordOf(found);
+  });
+  const last = (subject: string) =>
+    Effect.map(storedMessage(link, RESULTS_STREAM, { last_by_subj: subject }), recordOf);
+  return { last, lastBefore };
+};
 
 export const natsResultLog: Layer.Layer<ResultLog, never, Connection> = Layer.effect(
   ResultLog,
@@ -16,13 +47,10 @@ export const natsResultLog: Layer.Layer<ResultLog, never, Connection> = Layer.ef
     const link = yield* Connection;
     const stored = (subject: string) =>
       storedMessage(link, RESULTS_STREAM, { last_by_subj: subject });
-
-    const last = (subject: string) =>
-      Effect.map(stored(subject).pipe(Effect.mapError(toUnavailable)), (message) =>
-        message === undefined
-          ? undefined
-          : { sequence: message.seq, subject, data: message.data, pending: 0 },
-      );
+    const reads = resultReads(link);
+    const last = (subject: string) => reads.last(subject).pipe(Effect.mapError(toUnavailable));
+    const lastBefore = (subject: string, sequence: number) =>
+      reads.lastBefore(subject, sequence).pipe(Effect.mapError(toUnavailable));
 
     const append = (subject: string, parts: readonly Uint8Array[], expected: number) =>
       compareAndAppend(link, {
@@ -71,6 +99,6 @@ export const natsResultLog: Layer.Layer<ResultLog, never, Connection> = Layer.ef
       Effect.catchTag("ApiFailure", (failure) => Effect.fail(toUnavailable(failure))),
     );
 
-    return ResultLog.of({ last, append, open, lastSequence, trim });
+    return ResultLog.of({ last, lastBefore, append, open, lastSequence, trim });
   }),
 );

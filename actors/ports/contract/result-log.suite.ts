@@ -159,6 +159,31 @@ export const resultLogSuite = <E>(name: string, layer: Layer.Layer<ResultLog, E>
     );
 
     test(
+      "the last message of a subject below a sequence, however far back it lies",
+      Effect.gen(function* () {
+        const log = yield* ResultLog;
+        const subject = "results.before.1.0";
+        const given: number[] = [];
+        let neighbour = 0;
+        for (const step of upTo(4)) {
+          given.push(yield* log.append(subject, [utf8(`${step}`)], given.at(-1) ?? 0));
+          for (const other of upTo(step * 7)) {
+            neighbour = yield* log.append("results.before.1.1", [utf8(`${other}`)], neighbour);
+          }
+        }
+        for (const [step, sequence] of given.entries()) {
+          const before = yield* log.lastBefore(subject, sequence);
+          expect(before?.sequence).toBe(given[step - 1]);
+          const after = yield* log.lastBefore(subject, sequence + 1);
+          expect(after).toMatchObject({ sequence, subject });
+          expect(contents(after === undefined ? [] : [after])).toEqual([`${step}`]);
+        }
+        expect(yield* log.lastBefore("results.before.none.0", neighbour)).toBeUndefined();
+        expect(yield* log.lastBefore(subject, 1)).toBeUndefined();
+      }),
+    );
+
+    test(
       "trim deletes what lies below, and never a subject's last message",
       Effect.gen(function* () {
         const log = yield* ResultLog;
