@@ -12,12 +12,14 @@ import { pathOf, type Taken } from "./taken.ts";
 
 export type MatchValueOf = (last: Taken, timedOut: boolean) => OutputValue;
 
-const INT64 = 2 ** 63;
+const INT64 = 2n ** 63n;
 
 /** Arithmetic with integers is done in doubles, which may be beyond what an integer column takes. */
 const asInteger = (value: Scalar): OutputValue => {
-  if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
-  return value >= -INT64 && value < INT64 ? BigInt(value) : null;
+  if (typeof value === "number" && Number.isSafeInteger(value)) return value;
+  if (typeof value !== "number" && typeof value !== "bigint") return value;
+  const integer = BigInt(value);
+  return integer >= -INT64 && integer < INT64 ? integer : null;
 };
 
 export const compileMatchValue = (

@@ -60,8 +60,8 @@ export const writeScalar = (value: Scalar, out: ByteWriter): void => {
     out.double(value);
   } else if (typeof value === "bigint") {
     out.byte(BIG);
-    out.uint32(Number(BigInt.asUintN(32, value)));
-    out.uint32(Number(BigInt.asUintN(32, value >> 32n)));
+    // As text: computed integers can be beyond 64 bits.
+    out.block(ENCODER.encode(String(value)));
   } else {
     out.byte(TEXT);
     out.block(ENCODER.encode(value));
@@ -78,10 +78,8 @@ export const readScalar = (from: ByteReader): Scalar => {
       return true;
     case NUMBER:
       return from.double();
-    case BIG: {
-      const low = BigInt(from.uint32());
-      return BigInt.asIntN(64, (BigInt(from.uint32()) << 32n) | low);
-    }
+    case BIG:
+      return BigInt(DECODER.decode(from.block()));
     default:
       return DECODER.decode(from.block());
   }
