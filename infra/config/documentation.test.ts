@@ -45,14 +45,14 @@ const write = (name: string, text: string): Promise<void> => writeFile(join(fold
 
 beforeAll(async () => {
   folder = await realpath(await mkdtemp(join(tmpdir(), "tidemark-docs-")));
-  await write("shop.proto", blocks(await read("DEFINITIONS.md"), "proto")[0]!);
+  const definitions = await read("DEFINITIONS.md");
+  await write("shop.proto", blocks(definitions, "proto")[0]!);
+  await write("sales.projection.ts", blocks(definitions, "ts")[0]!);
 });
 afterAll(() => rm(folder, { recursive: true }));
 
 describe("DEFINITIONS.md", () => {
   it("begins with a project that runs", async () => {
-    const [example] = blocks(await read("DEFINITIONS.md"), "ts");
-    await write("sales.projection.ts", example!);
     const [written] = (await loadConfig({ cwd: folder, environment: {} })).projections;
     const valid = new Ajv2020().compile(PROJECTION_SCHEMA as object);
     expect(valid(JSON.parse(JSON.stringify(written)))).toBe(true);
@@ -76,7 +76,10 @@ describe("DEFINITIONS.md", () => {
   it("has fragments that compute", async () => {
     const [, ...fragments] = blocks(await read("DEFINITIONS.md"), "ts");
     const names = Object.keys(language).filter((name) => /^[a-z]/.test(name));
-    const preamble = `import { ${names.join(", ")} } from "tidemark";\n`;
+    // What the first example declares is there for all that follow.
+    const preamble =
+      `import { ${names.join(", ")} } from "tidemark";\n` +
+      'import { sales } from "./sales.projection.ts";\n';
     for (const [index, fragment] of fragments.entries()) {
       await write(`fragment-${index}.ts`, preamble + fragment);
       await expect(importUserModule(join(folder, `fragment-${index}.ts`))).resolves.toBeDefined();
