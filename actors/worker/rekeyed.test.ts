@@ -1,54 +1,27 @@
 /** A re-keyed projection by whole workers over memory: both stages, the relay, and all that may die. */
 import { Effect, Fiber } from "effect";
 import { describe, expect, test } from "vitest";
-import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
-import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
-import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import { routedTopic } from "../../proto/subjects.ts";
 import { makeReplay } from "../replay/replay.ts";
-import { encodeBatch, PULSE, salesPlan } from "../testkit/plans.ts";
+import { encodeBatch, PULSE } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
-import { batchesOf, PARTITIONS, SALES, TOPIC } from "../testkit/sales-run.ts";
+import { batchesOf, PARTITIONS } from "../testkit/sales-run.ts";
+import {
+  endOfVisits,
+  finalRows,
+  idsOf,
+  sessionRows,
+  sessionsBy,
+  VISIT_IDS,
+  VISITS,
+  VISITS_PLAN,
+} from "../testkit/visits-run.ts";
 import { broker, Faults, SETTINGS, until, virtually } from "../testkit/virtual-engine.ts";
 import type { Broker } from "../testkit/virtual-engine.ts";
 import { StatusBoard } from "./status-board.ts";
 import { runWorker } from "./worker.ts";
 
-const GAP = 3;
-const sessionsBy = (store: string, gapMs = GAP) =>
-  salesPlan(
-    {
-      name: "visits",
-      key: { field: store },
-      window: { kind: "session", gapMs },
-      aggregates: { sales: { fn: "count" }, cents: { fn: "sum", of: { field: "cents" } } },
-    },
-    TOPIC,
-  );
-const PLAN = sessionsBy("store");
-
-/** Stores that come and go, so that there are many sessions; nothing comes too late. */
-const VISITS: readonly Sale[] = SALES.map((sale, i) => ({
-  ...sale,
-  store: `s${Math.floor(i / 3) % 17}`,
-}));
-
-const expected = (sales: readonly Sale[], gapMs = GAP): readonly string[] => {
-  const rows: string[] = [];
-  for (const store of new Set(sales.map((sale) => sale.store))) {
-    const own = sales.filter((sale) => sale.store === store);
-    let from = 0;
-    for (let i = 1; i <= own.length; i++) {
-      if (i < own.length && own[i]!.time - own[i - 1]!.time <= gapMs) continue;
-      const session = own.slice(from, i);
-      const cents = session.reduce((sum, sale) => sum + Number(sale.cents), 0);
-      const bounds = `${session[0]!.time} ${session.at(-1)!.time + gapMs}`;
-      rows.push(`${store} ${bounds}: ${session.length} ${cents}`);
-      from = i;
-    }
-  }
-  return rows.toSorted();
-};
+const PLAN = VISITS_PLAN;
 
 const publish = (log: Broker, sales: readonly Sale[]): void => {
   for (const { partition, data } of batchesOf(sales)) {
@@ -58,9 +31,7 @@ const publish = (log: Broker, sales: readonly Sale[]): void => {
 
 /** Moves every partition beyond all sessions. */
 const end = (log: Broker): void => {
-  for (let partition = 0; partition < PARTITIONS; partition++) {
-    const sale = { id: `end${partition}`, key: "k", time: 1_000, type: PULSE.name };
-    const data = encodeBatch([sale]);
+  for (const { partition, data } of endOfVisits()) {
     log.events("sales", partition).append([{ subject: `events.sales.${partition}`, data }], -1);
   }
 };
@@ -68,27 +39,22 @@ const end = (log: Broker): void => {
 const work = (plan = PLAN, index = 0, workers = 1, board = new StatusBoard()) =>
   Effect.forkScoped(runWorker({ index, workers, plans: [plan], settings: SETTINGS, board }));
 
-/** Every final, with repetitions. */
 const finals = (log: Broker, version = 1): readonly string[] =>
-  log.results.messages
-    .filter(({ subject }) => subject.startsWith(`results.visits.${version}.`))
-    .flatMap(({ data }) => Commit.decode(data).updates)
-    .filter(({ kind }) => kind === Kind.KIND_FINAL)
-    .map(({ key, windowStart, windowEnd, values }) => {
-      const shown = values.map((value) => value.kind?.value ?? null).join(" ");
-      return `${key} ${windowStart} ${windowEnd}: ${shown}`;
-    })
-    .toSorted();
+  finalRows(
+    log.results.messages
+      .filter(({ subject }) => subject.startsWith(`results.visits.${version}.`))
+      .map(({ data }) => data),
+  );
 
-/** Ids of all events of the re-keyed log, with repetitions. */
 const routedIds = (log: Broker, version = 1): readonly string[] =>
-  Array.from({ length: PARTITIONS }, (_, partition) => partition)
-    .flatMap((partition) => log.events(routedTopic("visits", version), partition).messages)
-    .flatMap(({ data }) => RecordBatch.decode(data).events.map(({ id }) => id))
-    .toSorted();
+  idsOf(
+    Array.from({ length: PARTITIONS }, (_, partition) => partition)
+      .flatMap((partition) => log.events(routedTopic("visits", version), partition).messages)
+      .map(({ data }) => data),
+  );
 
-const ALL = expected(VISITS);
-const IDS = VISITS.map(({ id }) => id).toSorted();
+const ALL = sessionRows(VISITS);
+const IDS = VISIT_IDS;
 const allThere = (log: Broker) => () => finals(log).length >= ALL.length;
 
 const expectAll = (log: Broker): void => {
@@ -245,7 +211,7 @@ describe("a replay", () => {
         yield* work(wider);
         publish(log, VISITS.slice(200));
         end(log);
-        const all = expected(VISITS, 60);
+        const all = sessionRows(VISITS, 60);
         yield* until(() => finals(log, 2).length >= all.length);
         expect(finals(log, 2)).toEqual(all);
         expect(routedIds(log)).toEqual(IDS);
