@@ -22,6 +22,8 @@ export type {
   FoldEvent,
   FoldProjection,
   PatternProjection,
+  JoinMode,
+  JoinProjection,
   ProjectionDefinition,
   SubjectsDefinition,
   TopicDefinition,
@@ -77,6 +79,8 @@ export type {
 } from "./definition/pattern-definition.ts";
 export { projection } from "./definition/projection.ts";
 export type { Projection, ProjectionOptions } from "./definition/projection.ts";
+export { join } from "./definition/join.ts";
+export type { Join, JoinOptions, JoinSideOptions } from "./definition/join.ts";
 export { topic } from "./definition/topic.ts";
 export type { Topic, TopicOptions } from "./definition/topic.ts";
 export { DefinitionError, PayloadError, SchemaError } from "./errors.ts";

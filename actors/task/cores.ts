@@ -2,6 +2,7 @@
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { FoldOperator } from "../ordered/fold-operator.ts";
+import { makeJoinOperator } from "../join/join-operator.ts";
 import { OrderedCore } from "../ordered/ordered-core.ts";
 import { PatternOperator } from "../pattern/pattern-operator.ts";
 import { MergeCore } from "./merge-core.ts";
@@ -19,6 +20,8 @@ export const makeCore = (
       return new ProjectionCore(plan, version, partition);
     case "fold":
       return new OrderedCore(plan, version, partition, new FoldOperator(plan));
+    case "join":
+      return new OrderedCore(plan, version, partition, makeJoinOperator(plan));
     case "pattern":
       return new OrderedCore(plan, version, partition, new PatternOperator(plan));
   }

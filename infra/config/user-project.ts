@@ -16,6 +16,7 @@ import type {
 } from "../../projections/definition/definition.ts";
 import { suggestion } from "../../projections/definition/did-you-mean.ts";
 import { canonicalJson, writtenDigest } from "../../projections/definition/digest.ts";
+import { KINDS } from "../../projections/definition/kinds.ts";
 import { resolveLookupFiles } from "../../projections/definition/lookup-files.ts";
 import { topicOf } from "../../projections/definition/make-definition.ts";
 import { at, Mistakes, type Fields } from "../../projections/definition/reading.ts";
@@ -45,8 +46,7 @@ const isProjection = (value: unknown): value is ProjectionDefinition =>
   isObject(value) &&
   (topicOf(value as ProjectionDefinition) !== undefined ||
     "aggregates" in value ||
-    "pattern" in value ||
-    "reduce" in value);
+    ("kind" in value && Object.hasOwn(KINDS, String(value.kind))));
 
 /** What went wrong in a file of the user's, with the line where that is known. */
 export const explainImport = (error: unknown, path: string): string => {

@@ -83,6 +83,35 @@ export type WindowDefinition =
   | GlobalWindow
   | CustomWindow;
 
+/**
+ * Which results a join gives: `inner` pairs; `left`, `right` and `full` also the events of that side, or of
+ * both, that have no partner; `semi` and `anti` only left events, those with and those without.
+ */
+export type JoinMode = "inner" | "left" | "right" | "full" | "semi" | "anti";
+
+/** Events of one input of a join. */
+export interface JoinSideDefinition {
+  readonly topic: string;
+  /** Event types that are on this side; all of the topic when empty. An event may be on both. */
+  readonly types: readonly string[];
+  readonly where: Expression | undefined;
+  readonly key: Expression;
+}
+
+/** Bounds of the right event's time around the left one's, both included. May be negative. */
+export interface IntervalDefinition {
+  readonly beforeMs: number;
+  readonly afterMs: number;
+}
+
+/** The right side as a table: each of its events gives its key a new row. */
+export interface AsOfDefinition {
+  /** Over right events: those that take the key's row away instead. */
+  readonly deleted: Expression | undefined;
+  /** How long a row is there unless another replaces it; for ever when undefined. */
+  readonly ttlMs: number | undefined;
+}
+
 export type AggregateDefinition =
   | { readonly fn: "count" }
   | { readonly fn: "sum" | "min" | "max" | "mean"; readonly of: Expression }
@@ -227,8 +256,24 @@ export interface FoldProjection extends ProjectionBase {
   readonly version: string;
 }
 
+/** Pairs of events of a key: near each other in time, or an event and the table's row of its time. */
+export interface JoinProjection extends ProjectionBase {
+  readonly kind: "join";
+  readonly left: JoinSideDefinition;
+  readonly right: JoinSideDefinition;
+  /** Over both sides: what pairs must be besides. */
+  readonly on: Expression | undefined;
+  /** Exactly one of these two. */
+  readonly within: IntervalDefinition | undefined;
+  readonly asOf: AsOfDefinition | undefined;
+  readonly mode: JoinMode;
+  /** Over both sides, in order of declaration: the order of values in results. */
+  readonly values: Readonly<Record<string, Expression>>;
+}
+
 /** By `kind`. What a kind is to the language stands in `kinds.ts`, to the engine in `cores.ts`. */
-export type ProjectionDefinition = WindowProjection | PatternProjection | FoldProjection;
+export type ProjectionDefinition =
+  WindowProjection | PatternProjection | FoldProjection | JoinProjection;
 
 export interface TopicDefinition {
   readonly name: string;

@@ -1,6 +1,7 @@
 /** The kinds of projections, each with its checker: the one place to add a kind to the language. */
 import { foldKind } from "./check-fold.ts";
 import { patternKind } from "./check-pattern-projection.ts";
+import { joinKind } from "./check-join.ts";
 import { windowKind } from "./check-window-projection.ts";
 import type { KindChecker } from "./checked-kind.ts";
 import type { ProjectionKind, ProjectionPlan } from "./plan.ts";
@@ -13,6 +14,7 @@ export const KINDS: Checkers = {
   window: windowKind,
   fold: foldKind,
   pattern: patternKind,
+  join: joinKind,
 };
 
 /** Of data without one. */

@@ -6,6 +6,10 @@ import type {
   AggregateDefinition,
   FoldProjection,
   PatternProjection,
+  AsOfDefinition,
+  IntervalDefinition,
+  JoinMode,
+  JoinProjection,
   TopicDefinition,
   WindowProjection,
 } from "./definition.ts";
@@ -77,6 +81,14 @@ export interface AggregatePlan {
   readonly inputType: ExpressionType | undefined;
 }
 
+/** One side of a join; its columns may differ from those of the same names on the other side. */
+export interface JoinSidePlan {
+  /** By type index: whether events of that type are on this side. */
+  readonly reads: readonly boolean[];
+  readonly where: Expression | undefined;
+  readonly columns: readonly FieldColumn[];
+}
+
 /** A value of every result; `any` may hold lists and records. */
 export interface OutputColumn {
   readonly name: string;
@@ -136,6 +148,21 @@ export interface FoldPlan extends PlanBase {
   readonly definition: FoldProjection;
 }
 
-export type ProjectionPlan = WindowPlan | PatternPlan | FoldPlan;
+export interface JoinPlan extends PlanBase {
+  readonly kind: "join";
+  readonly definition: JoinProjection;
+  readonly left: JoinSidePlan;
+  readonly right: JoinSidePlan;
+  /** Resolved, like `where`; so are the rows' `deleted` and the values. */
+  readonly on: Expression | undefined;
+  /** Exactly one of these two. */
+  readonly within: IntervalDefinition | undefined;
+  readonly asOf: AsOfDefinition | undefined;
+  readonly mode: JoinMode;
+  /** In the order of the outputs. */
+  readonly values: readonly Expression[];
+}
+
+export type ProjectionPlan = WindowPlan | PatternPlan | FoldPlan | JoinPlan;
 
 export type ProjectionKind = ProjectionPlan["kind"];

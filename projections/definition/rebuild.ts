@@ -4,6 +4,7 @@
  */
 import type {
   FoldProjection,
+  JoinProjection,
   PatternProjection,
   TopicDefinition,
   WindowDefinition,
@@ -45,7 +46,8 @@ export interface Rebuildable {
   readonly definition:
     | Pick<WindowProjection, "kind" | "name" | "window" | "allowedLatenessMs">
     | Pick<PatternProjection, "kind" | "name" | "withinMs">
-    | Pick<FoldProjection, "kind" | "name" | "ttlMs">;
+    | Pick<FoldProjection, "kind" | "name" | "ttlMs">
+    | Pick<JoinProjection, "kind" | "name" | "within" | "asOf">;
   readonly topic: {
     readonly definition: Pick<TopicDefinition, "name" | "retentionMs" | "maxOutOfOrdernessMs">;
   };
@@ -59,6 +61,13 @@ interface Span {
 }
 
 const spanOf = (definition: Rebuildable["definition"]): Span | undefined => {
+  if (definition.kind === "join") {
+    const { within, asOf } = definition;
+    const forEver = "a table's rows without ttl";
+    if (within === undefined) return { lengthMs: asOf?.ttlMs ?? Infinity, of: "ttl", forEver };
+    const lengthMs = Math.max(within.beforeMs, within.afterMs, 0);
+    return { lengthMs, of: "within", forEver };
+  }
   if (definition.kind === "pattern") {
     const forEver = "a pattern without within";
     return { lengthMs: definition.withinMs ?? Infinity, of: "within", forEver };
@@ -76,6 +85,13 @@ const spanOf = (definition: Rebuildable["definition"]): Span | undefined => {
   };
 };
 
+const SHORTENED = {
+  window: "windows",
+  pattern: "within",
+  fold: "ttl",
+  join: "within or ttl",
+} as const;
+
 /** What an operator should know before Redis is lost; undefined when the log can give all of it. */
 export const rebuildWarning = ({ definition, topic }: Rebuildable): string | undefined => {
   const { name } = definition;
@@ -87,9 +103,7 @@ export const rebuildWarning = ({ definition, topic }: Rebuildable): string | und
   const live = Number.isFinite(liveMs)
     ? `lives for ${formatDuration(liveMs)} (${span.of} and maxOutOfOrderness together)`
     : `lives for ever (${span.forEver})`;
-  const shorter = { pattern: "within", fold: "ttl", window: "windows" }[
-    definition.kind ?? "window"
-  ];
+  const shorter = SHORTENED[definition.kind ?? "window"];
   return (
     `state of projection ${name} ${live}, but topic ${topic.definition.name} keeps events for ` +
     `${formatDuration(retentionMs)} (retention): if Redis loses its data, the log cannot give that state ` +

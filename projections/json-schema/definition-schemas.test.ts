@@ -109,6 +109,37 @@ const periods: readonly Data[] = [
   calendar("quarter", { dayStart: null, yearStart: 4 }),
 ];
 
+const joins: readonly Data[] = [
+  {
+    kind: "join",
+    name: "j",
+    topic: "t",
+    left: { topic: "t", types: ["a.B"], where: x, key: { event: "key" } },
+    right: { types: null, where: null, key: null },
+    on: {
+      op: "eq",
+      args: [
+        { ...x, side: "left" },
+        { event: "id", side: "right" },
+      ],
+    },
+    within: { beforeMs: "-1 minute", afterMs: 120_000 },
+    asOf: null,
+    mode: "full",
+    values: { l: { ...x, side: "left" }, r: { event: "time", side: "right" } },
+  },
+  {
+    kind: "join",
+    name: "j",
+    topic: "t",
+    left: {},
+    right: {},
+    asOf: { deleted: x, ttlMs: "90 days" },
+    mode: "left",
+    values: { r: { ...x, side: "right" } },
+  },
+];
+
 const patterns: readonly Data[] = [
   {
     kind: "pattern",
@@ -163,7 +194,7 @@ const shipped = [
 ].map(data);
 
 const CORPUS = {
-  projection: [...shipped, ...inCases, ...full, ...periods, ...patterns],
+  projection: [...shipped, ...inCases, ...full, ...periods, ...patterns, ...joins],
   topic: topics,
 };
 

@@ -20,6 +20,7 @@ import type { ProjectionKind } from "../definition/plan.ts";
 import { BUCKETS, NOT_NEGATIVE, POSITIVE } from "../definition/reading.ts";
 import { AGGREGATE_DEFINITION } from "./aggregate-schema.ts";
 import { EXPRESSION, EXPRESSION_DEFINITION } from "./expression-schema.ts";
+import { JOIN } from "./join-schema.ts";
 import { bytes, described, DRAFT, duration, object, optional, text, whole } from "./parts.ts";
 import type { Schema } from "./parts.ts";
 import { PATTERN, PATTERN_DEFINITIONS } from "./pattern-schema.ts";
@@ -54,6 +55,7 @@ export const FORMS: { readonly [Kind in ProjectionKind]: KindForm | string } = {
   window: WINDOW_PROJECTION,
   pattern: PATTERN,
   fold: "its state and its reducer are functions",
+  join: JOIN,
 };
 
 const schemaKey = { $schema: described("This schema, for editors.", text) };

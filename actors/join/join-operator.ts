@@ -1,0 +1,169 @@
+/**
+ * Joins as an operator over the events of a key, which come in the order of event time.
+ *
+ * O1. One timer a key, at the next moment at which something is to be done: so timers are bounded, and
+ *     what nobody needs any more is gone when the watermark has passed.
+ * O2. Values are evaluated for all results of a turn together, before the first is emitted.
+ */
+import type { JoinPlan } from "../../projections/definition/plan.ts";
+import { compileExpression, type Evaluator } from "../expression/evaluator.ts";
+import type { Vector } from "../expression/vector.ts";
+import type { EventBatch } from "../intake/event-batch.ts";
+import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
+import type { KeyedOperator, Turn } from "../ordered/keyed-operator.ts";
+import { AsOfJoin, type AsOfState } from "./as-of-join.ts";
+import {
+  IntervalJoin,
+  type Accepts,
+  type EmitJoined,
+  type IntervalState,
+} from "./interval-join.ts";
+import { JoinedValues } from "./joined-values.ts";
+
+/** An event on one side of the join, or on both. */
+export interface JoinEvent {
+  readonly left: Uint8Array | undefined;
+  /** Null: as of this event the table has no row. */
+  readonly right: Uint8Array | null | undefined;
+}
+
+const TIMER = "due";
+
+const NONE = 0;
+const CELLS = 1;
+const DELETED = 2;
+
+/** One of the two ways to join. */
+interface Matching<State> {
+  open(): State;
+  event(state: State, time: number, event: JoinEvent, emit: EmitJoined): State | undefined;
+  timer(state: State, time: number, emit: EmitJoined): State | undefined;
+  due(state: State): number;
+  write(state: State, out: ByteWriter): void;
+  read(from: ByteReader): State;
+}
+
+export const makeJoinOperator = (plan: JoinPlan): KeyedOperator<JoinEvent, unknown> =>
+  plan.asOf === undefined
+    ? (new JoinOperator(plan, intervalMatching) as KeyedOperator<JoinEvent, unknown>)
+    : (new JoinOperator(plan, asOfMatching) as KeyedOperator<JoinEvent, unknown>);
+
+type MakeMatching<State> = (plan: JoinPlan, accepts: Accepts | undefined) => Matching<State>;
+
+const intervalMatching: MakeMatching<IntervalState> = ({ within, mode }, accepts) => {
+  const join = new IntervalJoin({ ...within!, mode, accepts });
+  return {
+    open: () => join.open(),
+    event: (state, time, { left, right }, emit) =>
+      join.event(state, time, left, right ?? undefined, emit),
+    timer: (state, time, emit) => join.timer(state, time, emit),
+    due: (state) => join.due(state),
+    write: (state, out) => join.write(state, out),
+    read: (from) => join.read(from),
+  };
+};
+
+const asOfMatching: MakeMatching<AsOfState> = ({ asOf, mode }, accepts) => {
+  const join = new AsOfJoin({
+    ttlMs: asOf!.ttlMs ?? Number.POSITIVE_INFINITY,
+    mode: mode === "left" ? "left" : "inner",
+    accepts,
+  });
+  return {
+    open: () => join.open(),
+    event: (state, time, { left, right }) => join.event(state, time, left, right),
+    timer: (state, time, emit) => join.timer(state, time, emit),
+    due: (state) => join.due(state),
+    write: (state, out) => join.write(state, out),
+    read: (from) => join.read(from),
+  };
+};
+
+class JoinOperator<State> implements KeyedOperator<JoinEvent, State> {
+  readonly #matching: Matching<State>;
+  readonly #values: JoinedValues;
+  readonly #deleted: Evaluator | undefined;
+  readonly #emit: EmitJoined;
+  #deletes: Vector | undefined;
+
+  constructor(plan: JoinPlan, makeMatching: MakeMatching<State>) {
+    this.#values = new JoinedValues(plan);
+    this.#matching = makeMatching(plan, this.#values.accepts);
+    const { topic, right, asOf } = plan;
+    this.#deleted =
+      asOf?.deleted && compileExpression(asOf.deleted, { topic, columns: right.columns });
+    this.#emit = (start, end, left, right) => this.#values.add(start, end, left, right);
+  }
+
+  begin(batch: EventBatch): void {
+    this.#values.left.begin(batch);
+    this.#values.right.begin(batch);
+    this.#deletes = this.#deleted?.evaluate(batch);
+  }
+
+  take(row: number): JoinEvent | undefined {
+    const left = this.#values.left.take(row);
+    let right: Uint8Array | null | undefined = this.#values.right.take(row);
+    const deletes = this.#deletes;
+    if (right !== undefined && deletes?.valid[row] === 1 && deletes.values[row] === 1) right = null;
+    return left === undefined && right === undefined ? undefined : { left, right };
+  }
+
+  open(): State {
+    return this.#matching.open();
+  }
+
+  event(state: State, event: JoinEvent, turn: Turn): State | undefined {
+    return this.#turn(state, turn, (emit) => this.#matching.event(state, turn.time, event, emit));
+  }
+
+  timer(state: State, _timer: string, turn: Turn): State | undefined {
+    // Has fired: whatever is due next is set anew.
+    return this.#turn(undefined, turn, (emit) => this.#matching.timer(state, turn.time, emit));
+  }
+
+  /** `before`: the state whose timer is set. */
+  #turn(
+    before: State | undefined,
+    turn: Turn,
+    run: (emit: EmitJoined) => State | undefined,
+  ): State | undefined {
+    const dueBefore = before === undefined ? Infinity : this.#matching.due(before);
+    this.#values.clear();
+    const after = run(this.#emit);
+    this.#values.each((start, end, values) => turn.emit(start, end, values));
+    const due = after === undefined ? Infinity : this.#matching.due(after);
+    if (due === dueBefore) return after;
+    if (due === Infinity) turn.cancelTimer(TIMER);
+    else turn.setTimer(TIMER, due);
+    return after;
+  }
+
+  writeEvent({ left, right }: JoinEvent, out: ByteWriter): void {
+    writeSide(left, out);
+    writeSide(right, out);
+  }
+
+  readEvent(from: ByteReader): JoinEvent {
+    return { left: readSide(from) ?? undefined, right: readSide(from) };
+  }
+
+  writeState(state: State, out: ByteWriter): void {
+    this.#matching.write(state, out);
+  }
+
+  readState(from: ByteReader): State {
+    return this.#matching.read(from);
+  }
+}
+
+const writeSide = (cells: Uint8Array | null | undefined, out: ByteWriter): void => {
+  out.byte(cells === undefined ? NONE : cells === null ? DELETED : CELLS);
+  if (cells) out.block(cells);
+};
+
+const readSide = (from: ByteReader): Uint8Array | null | undefined => {
+  const tag = from.byte();
+  if (tag === NONE) return undefined;
+  return tag === DELETED ? null : from.block().slice();
+};

@@ -1,0 +1,321 @@
+/**
+ * Checks what joins have beside what all projections have: their sides, when two events belong together,
+ * and the values of results.
+ *
+ * J1. Both sides lie in one log, under one key: that is what a join needs. `checkOneLog` is the one place
+ *     that says so.
+ */
+import { article, checkExpression, printExpression, type Scope } from "./check-expression.ts";
+import type { KindChecker } from "./checked-kind.ts";
+import { unionOfColumns } from "./columns.ts";
+import type {
+  AsOfDefinition,
+  IntervalDefinition,
+  JoinMode,
+  JoinSideDefinition,
+} from "./definition.ts";
+import { canonicalJson } from "./digest.ts";
+import { suggestion } from "./did-you-mean.ts";
+import { formatDuration } from "./duration.ts";
+import type { Expression, ExpressionType, SideName } from "./expression.ts";
+import { NAME_RULE, OUTPUT_NAME } from "./output-name.ts";
+import type { JoinPlan, JoinSidePlan } from "./plan.ts";
+import { ANY_SIGN, at, POSITIVE, shown, Mistakes, type Fields } from "./reading.ts";
+
+export const SIDE_KEYS = [
+  "topic",
+  "types",
+  "where",
+  "key",
+] as const satisfies readonly (keyof JoinSideDefinition)[];
+
+export const INTERVAL_MODES: readonly JoinMode[] = [
+  "inner",
+  "left",
+  "right",
+  "full",
+  "semi",
+  "anti",
+];
+export const AS_OF_MODES: readonly JoinMode[] = ["inner", "left"];
+/** Whose results have no event of the right side. */
+const LEFT_ONLY: readonly JoinMode[] = ["semi", "anti"];
+
+export const JOIN_VALUES_MAX = 100;
+
+export const joinKind: KindChecker<JoinPlan> = {
+  keys: ["left", "right", "on", "within", "asOf", "mode", "values"],
+  check: (given, { mistakes, scope }) => {
+    const left = checkSide("left", given, mistakes, scope);
+    const right = checkSide("right", given, mistakes, scope);
+    checkOneLog({ left, right }, given, mistakes);
+    const { within, asOf } = checkMatch(given, right?.scope, mistakes);
+    const mode = checkMode(given["mode"], asOf !== undefined, mistakes);
+    const sides = left?.scope && right?.scope && { left: left.scope, right: right.scope };
+    const pair = sides && scopeOf(sides);
+    const on = checkBoolean(given["on"] ?? undefined, "on", mistakes, pair);
+    const leftOnly = mode !== undefined && LEFT_ONLY.includes(mode);
+    const result = sides && leftOnly ? scopeOf({ left: sides.left }) : pair;
+    const values = checkValues(given["values"], result, mistakes);
+    if (scope !== undefined && sides !== undefined) noteColumns(scope, sides);
+    const match = { on, within, asOf, mode: mode! };
+    const expressions = values.map(({ expression }) => expression);
+    return {
+      definition: {
+        kind: "join",
+        left: (left ?? NO_SIDE).definition,
+        right: (right ?? NO_SIDE).definition,
+        ...match,
+        values: Object.fromEntries(values.map(({ name, expression }) => [name, expression])),
+      },
+      plan: {
+        kind: "join",
+        left: sidePlanOf(left ?? NO_SIDE),
+        right: sidePlanOf(right ?? NO_SIDE),
+        ...match,
+        values: expressions,
+      },
+      outputs: values.map(({ name, type }) => ({ name, type })),
+      covered: {
+        kind: "join",
+        left: coveredSide(left ?? NO_SIDE, scope),
+        right: coveredSide(right ?? NO_SIDE, scope),
+        ...match,
+        values: values.map(({ name, expression }) => ({ as: name, of: expression })),
+      },
+    };
+  },
+};
+
+interface CheckedSide {
+  readonly definition: JoinSideDefinition;
+  /** By type index; empty without a scope. */
+  readonly reads: readonly boolean[];
+  readonly scope: Scope | undefined;
+}
+
+/** In place of a side after a mistake. */
+const NO_SIDE: CheckedSide = {
+  definition: { topic: "", types: [], where: undefined, key: { event: "key" } },
+  reads: [],
+  scope: undefined,
+};
+
+/** Its columns are complete once all expressions of the join are checked. */
+const sidePlanOf = ({ definition, reads, scope }: CheckedSide): JoinSidePlan => ({
+  reads,
+  where: definition.where,
+  columns: [...(scope?.columns.values() ?? [])],
+});
+
+/** Of types by their names: their indexes are not what results depend on. */
+const coveredSide = (side: CheckedSide, scope: Scope | undefined): unknown => ({
+  types: scope?.types
+    .filter((_, index) => side.reads[index])
+    .map((type) => type!.name)
+    .sort(),
+  where: side.definition.where,
+});
+
+/** What the decoder reads: the fields of the whole join's expressions, and those of its sides. */
+const noteColumns = (scope: Scope, sides: NonNullable<Scope["sides"]>): void => {
+  const readers = [scope, sides.left, sides.right].map((each) => [
+    ...(each?.columns.values() ?? []),
+  ]);
+  for (const column of unionOfColumns(readers)) scope.columns.set(column.path, column);
+};
+
+const checkSide = (
+  path: SideName,
+  join: Fields,
+  mistakes: Mistakes,
+  scope: Scope | undefined,
+): CheckedSide | undefined => {
+  const value = join[path];
+  if (value === undefined) {
+    const example = '{ types: ["ads.Click"] }';
+    return mistakes.add(path, `is missing: which events are on this side, for example ${example}`);
+  }
+  const given = mistakes.object(value, path, SIDE_KEYS);
+  if (given === undefined) return undefined;
+  const topic = mistakes.text(given["topic"] ?? join["topic"] ?? "", at(path, "topic"));
+  const types = checkTypes(given["types"] ?? [], at(path, "types"), mistakes, scope);
+  const reads =
+    scope?.types.map(
+      (type) => type !== undefined && (types.length === 0 || types.includes(type.name)),
+    ) ?? [];
+  const own: Scope | undefined = scope && {
+    types: scope.types.map((type, index) => (reads[index] ? type : undefined)),
+    columns: new Map(),
+  };
+  const where = checkBoolean(given["where"] ?? undefined, at(path, "where"), mistakes, own);
+  const key =
+    (given["key"] ?? undefined) === undefined
+      ? keyOf(join)
+      : checkExpression(given["key"], at(path, "key"), mistakes, undefined)?.expression;
+  if (topic === undefined || key === undefined) return undefined;
+  return { definition: { topic, types, where, key }, reads, scope: own };
+};
+
+/** J1. Sides of different topics, or keys, need one log that holds both. */
+const checkOneLog = (
+  sides: Readonly<Partial<Record<SideName, CheckedSide | undefined>>>,
+  join: Fields,
+  mistakes: Mistakes,
+): void => {
+  const joinKey = keyOf(join);
+  for (const [side, checked] of Object.entries(sides)) {
+    const { topic, key } = checked?.definition ?? {};
+    if (typeof join["topic"] === "string" && topic !== undefined && topic !== join["topic"]) {
+      mistakes.add(
+        at(side, "topic"),
+        `is ${shown(topic)}, but the join reads ${shown(join["topic"])}: both sides must be event ` +
+          "types of one topic, so that events of one key are in one log",
+      );
+    }
+    if (key === undefined || joinKey === undefined) continue;
+    if (canonicalJson(key) === canonicalJson(joinKey)) continue;
+    mistakes.add(
+      at(side, "key"),
+      `is ${printExpression(key)}, but that of the join is ${printExpression(joinKey)}: both sides must ` +
+        "lie in one log by one key",
+    );
+  }
+};
+
+/** The join's own key, which is checked as that of any projection: its mistakes are not told again. */
+const keyOf = (join: Fields): Expression | undefined =>
+  checkExpression(join["key"] ?? { event: "key" }, "key", new Mistakes(), undefined)?.expression;
+
+const checkTypes = (
+  value: unknown,
+  path: string,
+  mistakes: Mistakes,
+  scope: Scope | undefined,
+): readonly string[] => {
+  const items = mistakes.items(value, path) ?? [];
+  const known = scope?.types.flatMap((type) => type?.name ?? []);
+  items.forEach((item, index) => {
+    const type = mistakes.text(item, at(path, index));
+    if (type === undefined || known === undefined || known.includes(type)) return;
+    mistakes.add(
+      at(path, index),
+      `the join reads no event type ${shown(type)}` + suggestion(type, known, "types"),
+    );
+  });
+  return items.filter((item) => typeof item === "string");
+};
+
+const checkBoolean = (
+  value: unknown,
+  path: string,
+  mistakes: Mistakes,
+  scope: Scope | undefined,
+): Expression | undefined => {
+  if (value === undefined) return undefined;
+  const checked = checkExpression(value, path, mistakes, scope);
+  if (checked?.type !== undefined && checked.type !== "boolean") {
+    mistakes.add(
+      path,
+      `must be a boolean, but ${printExpression(checked.expression)} is ${article(checked.type)}`,
+    );
+  }
+  return checked?.expression;
+};
+
+const checkMatch = (
+  given: Fields,
+  right: Scope | undefined,
+  mistakes: Mistakes,
+): { readonly within?: IntervalDefinition; readonly asOf?: AsOfDefinition } => {
+  const interval = given["within"] ?? undefined;
+  const table = given["asOf"] ?? undefined;
+  if ((interval === undefined) === (table === undefined)) {
+    mistakes.add(
+      "within",
+      'there must be either this, to join events whose times are near each other, or "asOf", to join ' +
+        "events with the latest right event before them",
+    );
+  }
+  const within = interval === undefined ? undefined : checkInterval(interval, mistakes);
+  const asOf = table === undefined ? undefined : checkAsOf(table, right, mistakes);
+  return { ...(within && { within }), ...(asOf && { asOf }) };
+};
+
+const checkInterval = (value: unknown, mistakes: Mistakes): IntervalDefinition | undefined => {
+  const given = mistakes.object(value, "within", ["beforeMs", "afterMs"]);
+  if (given === undefined) return undefined;
+  if ((given["beforeMs"] ?? given["afterMs"] ?? undefined) === undefined) {
+    return mistakes.add("within", 'says neither "before" nor "after"');
+  }
+  const beforeMs = mistakes.duration(given["beforeMs"] ?? 0, "within.beforeMs", ANY_SIGN);
+  const afterMs = mistakes.duration(given["afterMs"] ?? 0, "within.afterMs", ANY_SIGN);
+  if (beforeMs === undefined || afterMs === undefined) return undefined;
+  if (beforeMs + afterMs < 0) {
+    return mistakes.add(
+      "within",
+      `is empty: it would end ${formatDuration(-beforeMs - afterMs)} before it begins`,
+    );
+  }
+  return { beforeMs, afterMs };
+};
+
+const checkAsOf = (
+  value: unknown,
+  right: Scope | undefined,
+  mistakes: Mistakes,
+): AsOfDefinition | undefined => {
+  const given = mistakes.object(value, "asOf", ["deleted", "ttlMs"]);
+  if (given === undefined) return undefined;
+  const deleted = checkBoolean(given["deleted"] ?? undefined, "asOf.deleted", mistakes, right);
+  const ttl = given["ttlMs"] ?? undefined;
+  const ttlMs = ttl === undefined ? undefined : mistakes.duration(ttl, "asOf.ttlMs", POSITIVE);
+  return { deleted, ttlMs };
+};
+
+const checkMode = (value: unknown, asOf: boolean, mistakes: Mistakes): JoinMode | undefined => {
+  const mode = mistakes.oneOf(value ?? "inner", "mode", INTERVAL_MODES);
+  if (mode === undefined || !asOf || AS_OF_MODES.includes(mode)) return mode;
+  return mistakes.add(
+    "mode",
+    `a join as of event time is "inner" or "left", not ${shown(mode)}: the table's rows wait for nobody`,
+  );
+};
+
+/** Of an expression over the events of these sides. */
+const scopeOf = (sides: NonNullable<Scope["sides"]>): Scope => ({
+  types: [],
+  columns: new Map(),
+  sides,
+});
+
+interface CheckedValue {
+  readonly name: string;
+  readonly expression: Expression;
+  readonly type: ExpressionType;
+}
+
+const checkValues = (
+  value: unknown,
+  scope: Scope | undefined,
+  mistakes: Mistakes,
+): readonly CheckedValue[] => {
+  const given = value === undefined ? {} : mistakes.record(value, "values");
+  if (given === undefined) return [];
+  const names = Object.keys(given);
+  if (names.length === 0) {
+    mistakes.add("values", 'is empty; name at least one, for example { id: left.field("id") }');
+  } else if (names.length > JOIN_VALUES_MAX) {
+    mistakes.add("values", `has ${names.length} values; ${JOIN_VALUES_MAX} are the limit`);
+  }
+  return names.flatMap((name) => {
+    const path = at("values", name);
+    if (!OUTPUT_NAME.test(name)) {
+      mistakes.add(path, `the name must be ${NAME_RULE}, not ${shown(name)}`);
+    }
+    const checked = checkExpression(given[name], path, mistakes, scope);
+    return checked === undefined
+      ? []
+      : { name, expression: checked.expression, type: checked.type ?? "string" };
+  });
+};

@@ -1,0 +1,135 @@
+/** `join()`: the typed way to write a {@link JoinProjection}. */
+import type {
+  JoinMode,
+  JoinProjection,
+  SubjectsDefinition,
+  TopicDefinition,
+} from "./definition.ts";
+import type { Duration } from "./duration.ts";
+import { toExpression, type AnyExpression, type BooleanExpression } from "./field-expression.ts";
+import { makeDefinition, type Maker } from "./make-definition.ts";
+import type { Fields, Mistakes } from "./reading.ts";
+import type { Topic } from "./topic.ts";
+
+export interface JoinSideOptions<Type extends string> {
+  /** Event types of this side. Default: all of the topic. */
+  readonly types?: readonly NoInfer<Type>[];
+  /** Which of their events. Default: all. */
+  readonly where?: BooleanExpression;
+  /** Default: that of the join, which it must be. */
+  readonly source?: Topic<Type>;
+  /** Default: that of the join, which it must be. */
+  readonly key?: AnyExpression;
+}
+
+export interface JoinOptions<Type extends string, Name extends string> {
+  /** The topic of both sides. */
+  readonly source: Topic<Type>;
+  readonly description?: string;
+  /** Event types that it reads. Default: those of the sides. */
+  readonly types?: readonly NoInfer<Type>[];
+  /** Which events of both sides. Default: all. */
+  readonly where?: BooleanExpression;
+  readonly left: JoinSideOptions<Type>;
+  readonly right: JoinSideOptions<Type>;
+  /** What events must share to be joined. Default: `event.key`. */
+  readonly key?: AnyExpression;
+  /** What pairs must be besides: `left.field("x").eq(right.field("x"))`. Default: anything. */
+  readonly on?: BooleanExpression;
+  /**
+   * Joins events with left.time - before <= right.time <= left.time + after. Both default to 0, and
+   * one may be negative.
+   */
+  readonly within?: { readonly before?: Duration; readonly after?: Duration };
+  /** Or joins a left event with the right event that was its key's latest at the time of the left one. */
+  readonly asOf?: {
+    /** Right events that take the key's row away. */
+    readonly deleted?: BooleanExpression;
+    /** For how long a row is there. Default: until another replaces it. */
+    readonly ttl?: Duration;
+  };
+  /** Default "inner". */
+  readonly mode?: JoinMode;
+  /** Values of each result, in this order: `left.field("x")`, `right.event.time`. */
+  readonly values: Readonly<Record<Name, AnyExpression>>;
+  /** Default `byKey()`. */
+  readonly subjects?: SubjectsDefinition;
+}
+
+/** A definition that knows the names of its values. */
+export interface Join<Name extends string = string> extends JoinProjection {
+  readonly values: Readonly<Record<Name, JoinProjection["values"][string]>>;
+}
+
+const SIDE_OPTIONS = [
+  "source",
+  "types",
+  "where",
+  "key",
+] as const satisfies readonly (keyof JoinSideOptions<string>)[];
+
+/** Options in the names of the data form, with their expressions as data. */
+const asData = (given: Fields, mistakes: Mistakes): Fields => {
+  const expression = (value: unknown): unknown =>
+    value === undefined ? undefined : toExpression(value);
+  const side = (name: "left" | "right"): unknown => {
+    if (given[name] === undefined) return undefined;
+    const options = mistakes.object(given[name], name, SIDE_OPTIONS);
+    return (
+      options && {
+        topic: (options["source"] as TopicDefinition | undefined)?.name,
+        types: options["types"],
+        where: expression(options["where"]),
+        key: expression(options["key"]),
+      }
+    );
+  };
+  const part = (name: string, known: readonly string[]): Fields | undefined =>
+    given[name] === undefined ? undefined : mistakes.object(given[name], name, known);
+  const within = part("within", ["before", "after"]);
+  const asOf = part("asOf", ["deleted", "ttl"]);
+  const values = given["values"];
+  return {
+    left: side("left"),
+    right: side("right"),
+    on: expression(given["on"]),
+    within: within && { beforeMs: within["before"], afterMs: within["after"] },
+    asOf: asOf && { deleted: expression(asOf["deleted"]), ttlMs: asOf["ttl"] },
+    values:
+      typeof values === "object" && values !== null
+        ? Object.fromEntries(Object.entries(values).map(([name, of]) => [name, toExpression(of)]))
+        : values,
+  };
+};
+
+/** All types that some side reads; empty for all of the topic. */
+const typesOf = (sides: readonly unknown[]): readonly unknown[] => {
+  const lists = sides.map((side) => (side as { types?: unknown } | undefined)?.types);
+  if (!lists.every((list) => Array.isArray(list) && list.length > 0)) return [];
+  return [...new Set(lists.flat() as readonly unknown[])];
+};
+
+const MAKER: Maker = {
+  options: ["left", "right", "on", "within", "asOf", "mode", "values"],
+  spelling: {
+    "left.topic": "left.source",
+    "right.topic": "right.source",
+    "within.beforeMs": "within.before",
+    "within.afterMs": "within.after",
+    "asOf.ttlMs": "asOf.ttl",
+  },
+  data: (given, mistakes) => {
+    const data = asData(given, mistakes);
+    return {
+      kind: "join",
+      types: given["types"] ?? typesOf([data["left"], data["right"]]),
+      ...data,
+      mode: given["mode"],
+    };
+  },
+};
+
+export const join = <const Type extends string, const Name extends string>(
+  name: string,
+  options: JoinOptions<Type, Name>,
+): Join<Name> => makeDefinition(name, options, MAKER) as Join<Name>;

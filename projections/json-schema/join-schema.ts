@@ -1,0 +1,72 @@
+/** What the JSON Schema of joins has beside what all projections have. */
+import {
+  AS_OF_MODES,
+  INTERVAL_MODES,
+  JOIN_VALUES_MAX,
+  type SIDE_KEYS,
+} from "../definition/check-join.ts";
+import type { JoinProjection } from "../definition/definition.ts";
+import { OUTPUT_NAME } from "../definition/output-name.ts";
+import { ANY_SIGN, POSITIVE } from "../definition/reading.ts";
+import { EXPRESSION } from "./expression-schema.ts";
+import { described, duration, object, optional, text } from "./parts.ts";
+import type { KindForm, Schema } from "./parts.ts";
+
+const SIDE: Schema = object(
+  {
+    topic: optional(text),
+    types: optional({ type: "array", items: text }),
+    where: optional(EXPRESSION),
+    key: optional(EXPRESSION),
+  } satisfies { readonly [Key in (typeof SIDE_KEYS)[number]]: Schema },
+  [],
+);
+
+const bound = duration(ANY_SIGN);
+const nothing: Schema = { type: "null" };
+const something: Schema = { not: nothing };
+
+export const JOIN: KindForm<JoinProjection> = {
+  options: {
+    left: described("Which events are on the left side.", SIDE),
+    right: described("Which events are on the right side.", SIDE),
+    on: described("What pairs must be besides, over both sides.", optional(EXPRESSION)),
+    within: described(
+      "left.time - before <= right.time <= left.time + after.",
+      optional({
+        ...(object({ beforeMs: optional(bound), afterMs: optional(bound) }, []) as object),
+        anyOf: ["beforeMs", "afterMs"].map((key) => ({
+          properties: { [key]: something },
+          required: [key],
+        })),
+      }),
+    ),
+    asOf: described(
+      "The right side is a table: its latest event of the key at the time of the left one.",
+      optional(object({ deleted: optional(EXPRESSION), ttlMs: optional(duration(POSITIVE)) }, [])),
+    ),
+    mode: described('By default "inner".', optional({ enum: INTERVAL_MODES })),
+    values: {
+      description: "Named values of each result, over both sides.",
+      type: "object",
+      minProperties: 1,
+      maxProperties: JOIN_VALUES_MAX,
+      patternProperties: { [OUTPUT_NAME.source]: EXPRESSION },
+      additionalProperties: false,
+    },
+  },
+  required: ["left", "right", "values"],
+  rules: {
+    anyOf: [
+      { properties: { within: something, asOf: nothing }, required: ["within"] },
+      {
+        properties: {
+          within: nothing,
+          asOf: something,
+          mode: optional({ enum: AS_OF_MODES }),
+        },
+        required: ["asOf"],
+      },
+    ],
+  },
+};
