@@ -137,22 +137,23 @@ export const startSystem = Effect.fn("startSystem")(function* (
     onEvent: (event) => Effect.andThen(countRestarts(event), onEvent(event)),
   });
 
-  const ownNats =
-    config.nats.url === undefined
-      ? yield* supervisor.start(
-          natsServerChild({
-            dir: join(dataDir, "nats"),
-            port: config.nats.port,
-            fsync: config.nats.requireFsync,
-          }),
-        )
-      : undefined;
-  const ownRedis =
-    config.redis.url === undefined
-      ? yield* supervisor.start(
-          redisServerChild({ dir: join(dataDir, "redis"), port: config.redis.port }),
-        )
-      : undefined;
+  const startNats = supervisor.start(
+    natsServerChild({
+      dir: join(dataDir, "nats"),
+      port: config.nats.port,
+      fsync: config.nats.requireFsync,
+    }),
+  );
+  const startRedis = supervisor.start(
+    redisServerChild({ dir: join(dataDir, "redis"), port: config.redis.port }),
+  );
+  const [ownNats, ownRedis] = yield* Effect.all(
+    [
+      config.nats.url === undefined ? startNats : Effect.undefined,
+      config.redis.url === undefined ? startRedis : Effect.undefined,
+    ],
+    { concurrency: "unbounded" },
+  );
   const nats = ownNats?.life()?.ready;
   const natsUrl = config.nats.url ?? nats!.url;
   const redisUrl = config.redis.url ?? ownRedis!.life()!.ready.url;
