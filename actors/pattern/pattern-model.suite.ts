@@ -355,12 +355,8 @@ export const modelMatches = (
     const complete = over.filter(({ ends }) => ends).map(({ path }) => path);
     const been = new Set([...matches, ...complete].map(keyOf));
     const cut = over.map(({ path }) => path).filter((path) => !been.has(keyOf(path)));
-    const live = [...events.keys()].filter(
-      (start) => start <= now && events[start]!.time + within <= time && !gone.has(start),
-    );
-    // Its starts are over for everybody else before what they have completed is looked at.
-    const others = waits.splice(0).filter(({ path }) => !live.includes(startOf(path)));
-    waits.push(...others);
+    // What is over waits no more, and so holds nobody back either.
+    waits.push(...waits.splice(0).filter((wait) => !over.includes(wait)));
     settle(complete, now, time);
     emitted.push(...inOrder(cut, steps).map((path) => `${keyOf(path)} ... @${time}`));
   };

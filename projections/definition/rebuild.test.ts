@@ -28,3 +28,15 @@ test("state that lives for longer cannot, and the warning names both numbers", (
 test("a global window lives for ever", () => {
   expect(warningOf({ kind: "global" }, 0)).toContain("lives for ever");
 });
+
+test("partial matches of a pattern live for as long as within, or for ever", () => {
+  const pattern = (withinMs: number | undefined) =>
+    rebuildWarning({
+      definition: { kind: "pattern", name: "p", withinMs },
+      topic: { definition: { name: "t", retentionMs: 7 * DAY, maxOutOfOrdernessMs: 10_000 } },
+    });
+  expect(pattern(7 * DAY - 10_000)).toBeUndefined();
+  expect(pattern(7 * DAY)).toMatch(/lives for 604810 seconds \(within and maxOutOfOrderness/);
+  expect(pattern(7 * DAY)).toMatch(/Keep events for longer, make within shorter, or back Redis up/);
+  expect(pattern(undefined)).toContain("lives for ever (a pattern without within)");
+});
