@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import type { AssignWindows, WindowProjection } from "../../projections/definition/definition.ts";
+import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import { imbalance } from "../task/books-keeper.ts";
+import { MergeCore } from "../task/merge-core.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
 import { describeUpdate, digestHex, PartitionRun } from "../testkit/run.ts";
@@ -120,4 +122,36 @@ test("a restart after every event changes nothing", () => {
   }
   expect(broken.output).toEqual(whole.output);
   expect(whole.output.deadLetters.some(({ reason }) => reason === 4)).toBe(true);
+});
+
+test("Z2: partitions that disagree about the end of a window cost the later partial alone", () => {
+  const ends = [10, 20];
+  const plan = planOf(() => [[0, ends[0]!]], { key: { field: "store" } });
+  const topic = topicPlan({ partitions: 2 });
+  const core = new MergeCore({ ...plan, topic, merged: true }, 1);
+  for (const partition of [0, 1]) {
+    const run = new PartitionRun({ ...plan, merged: true }, partition);
+    run.read(encodeBatch([{ ...sale(`e${partition}`, 1), store: "s" }, pulse(30)])).take();
+    const commit = Commit.decode(new Uint8Array(0));
+    const { partials } = run.output;
+    core.apply({
+      sequence: partition + 1,
+      commit: { ...commit, partials, partition, watermark: 29, partIndex: 0, partCount: 1 },
+    });
+    ends.shift();
+  }
+  const commits = core.take().fragments.map((fragment) => Commit.decode(fragment));
+  expect(commits.flatMap(({ updates }) => updates).map(describeUpdate)).toEqual([
+    "s [0, 10) final 1: 1",
+  ]);
+  expect(commits.flatMap(({ deadLetters }) => deadLetters)).toMatchObject([
+    {
+      reason: 4,
+      eventKey: "s",
+      window: { start: 0, end: 20 },
+      error: expect.stringMatching(
+        /^window.assign returned \[0, 20\) in partition 1, but \[0, 10\)/,
+      ),
+    },
+  ]);
 });
