@@ -263,6 +263,10 @@ const BEYOND_SCHEMA = [
   /times is never$/,
   /^ends repetitions/,
   /^has \d+ (conditions|steps|lists)/,
+  // How the sides of a join, and the bounds of its interval, fit together.
+  /^is ".*", but the join reads "/,
+  /^is .*, but that of the join is /,
+  /^is empty: it would end /,
   // Types of expressions.
   /, but .* is an? (boolean|double|integer|string)/,
   /^cannot (compare|be a double)/,
