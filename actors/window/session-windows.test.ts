@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import type { WindowProjection } from "../../projections/definition/definition.ts";
+import { current, naiveSessions } from "./naive-sessions.suite.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
 import { propertyRuns } from "../testkit/property-runs.ts";
@@ -93,82 +93,7 @@ test("a late event that merges into a live session is not late; alone it would b
   expect(run.take().output.deadLetters.map((letter) => letter.eventId)).toEqual(["f"]);
 });
 
-/** Current rows of a reader that replaces by window and drops what is retracted. */
-const current = (run: PartitionRun): string[] => {
-  const rows = new Map<string, string>();
-  for (const update of run.output.updates) {
-    const name = `${update.key} [${update.windowStart}, ${update.windowEnd})`;
-    if (update.kind === Kind.KIND_RETRACTION) rows.delete(name);
-    else rows.set(name, update.values.map((value) => String(value.kind?.value ?? null)).join(" "));
-  }
-  return [...rows].map(([name, values]) => `${name}: ${values}`).sort();
-};
-
-/** Sessions of all events at once: sort, then split where the gap is exceeded. */
-const naiveSessions = (sales: readonly Sale[], gapMs: number): string[] => {
-  const sessions: { key: string; start: number; end: number; n: number; cents: bigint }[] = [];
-  for (const { key, time, cents } of [...sales].sort((a, b) => a.time - b.time)) {
-    const open = sessions.findLast((session) => session.key === key);
-    if (open !== undefined && time <= open.end) {
-      open.end = Math.max(open.end, time + gapMs);
-      open.n++;
-      open.cents += BigInt(cents!);
-    } else {
-      sessions.push({ key, start: time, end: time + gapMs, n: 1, cents: BigInt(cents!) });
-    }
-  }
-  return sessions.map((s) => `${s.key} [${s.start}, ${s.end}): ${s.n} ${s.cents}`).sort();
-};
-
 const SUMS = { n: { fn: "count" }, cents: { fn: "sum", of: { field: "cents" } } } as const;
-
-const permutations = <T>(items: readonly T[]): T[][] =>
-  items.length < 2
-    ? [[...items]]
-    : items.flatMap((item, i) =>
-        permutations([...items.slice(0, i), ...items.slice(i + 1)]).map((rest) => [item, ...rest]),
-      );
-
-test("S2: every permutation of up to seven events gives one final result", () => {
-  const cases = [
-    // A chain in which each touches the next, and one in which none does.
-    [0, 10, 20, 30, 40, 50, 60],
-    [0, 11, 22, 33, 44, 55, 66],
-    [0, 11, 22, 5, 16],
-    [0, 3, 25, 28, 14, 50, 39],
-    [7, 7, 7, 18, 29, -4],
-    // One bridge joins two sessions, two bridges three.
-    [0, 4, 15, 19, 9],
-    [0, 20, 40, 10, 30, 60, 71],
-  ];
-  for (const times of cases) {
-    const sales = times.map((time, i) => ({ id: String(i), key: "", time, cents: i + 1 }));
-    const orders = permutations(sales);
-    // Each order has a key and an age of its own, in which nothing has closed yet.
-    const AGE_MS = 10_000;
-    const INGEST = 1_000_000_000;
-    const run = new PartitionRun(planOf({ lateness: 1000, aggregates: SUMS }));
-    orders.forEach((order, age) => {
-      const moved = order.map(({ id, time, cents }) => ({
-        id: `${age}-${id}`,
-        key: String(age),
-        time: time + age * AGE_MS,
-        cents,
-      }));
-      run.read(encodeBatch(moved, INGEST)).take();
-    });
-    run.read(encodeBatch([pulse("end", orders.length * AGE_MS)], INGEST)).take();
-    const results = orders.map((): string[] => []);
-    for (const row of current(run)) {
-      const [, key, start, end, values] = /^(\d+) \[(.*), (.*)\): (.*)$/.exec(row)!;
-      const shift = Number(key) * AGE_MS;
-      const bounds = `[${Number(start) - shift}, ${Number(end) - shift})`;
-      results[Number(key)]!.push(` ${bounds}: ${values}`);
-    }
-    const distinct = new Set(results.map((rows) => rows.sort().join("\n")));
-    expect([...distinct]).toEqual([naiveSessions(sales, 10).join("\n")]);
-  }
-});
 
 const salesArbitrary = fc
   .array(
