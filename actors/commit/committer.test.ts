@@ -19,7 +19,7 @@ const progressAt = (inputSequence: number, watermark?: number): Progress => ({
   watermark,
   idle: false,
   ingestTime: inputSequence,
-  books: { ...NO_BOOKS, events: inputSequence },
+  books: { ...NO_BOOKS, events: inputSequence, counted: inputSequence },
   retainFrom: 0,
 });
 const FRESH = { ...progressAt(0), digest: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0) };

@@ -4,6 +4,7 @@ import type { Partial, Update } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { Intake } from "../intake/intake.ts";
+import { imbalance } from "../task/books-keeper.ts";
 import { makeCore } from "../task/cores.ts";
 import type { TaskCore } from "../task/task-core.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
@@ -21,6 +22,7 @@ export class PartitionRun {
   readonly #plan: ProjectionPlan;
   readonly #fresh: () => TaskCore<EventBatch>;
   #sequence = 0;
+  #events = 0;
 
   /** `make` makes the core of another kind than the plan's. */
   constructor(plan: ProjectionPlan, partition = 0, make: typeof makeCore = makeCore) {
@@ -30,8 +32,15 @@ export class PartitionRun {
     this.core = this.#fresh();
   }
 
+  /** Throws when the books do not balance after it, or do not hold every event that was read (E7). */
   read(batch: Uint8Array): this {
-    this.core.apply(this.intake.read(++this.#sequence, batch));
+    const read = this.intake.read(++this.#sequence, batch);
+    this.#events += read.count;
+    this.core.apply(read);
+    const { books } = this.core.progress();
+    if (imbalance(books) !== 0 || books.events !== this.#events) {
+      throw new Error(`the books hold ${JSON.stringify(books)} of ${this.#events} events`);
+    }
     return this;
   }
 

@@ -16,6 +16,7 @@ import { Faults, MemoryBroker, memoryLayer } from "../../infra/memory/index.ts";
 import type { Broker, FaultPlan, MemoryOptions, MemoryServices } from "../../infra/memory/index.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { Intake } from "../intake/intake.ts";
+import { imbalance } from "../task/books-keeper.ts";
 import { EventLog } from "../ports/event-log.ts";
 import { RekeyLog } from "../ports/rekey-log.ts";
 import { ResultLog } from "../ports/result-log.ts";
@@ -33,7 +34,18 @@ export type { Broker, FaultPlan };
 /** What `encodeBatch` stamps: the clock must not lie before it, or ticks would go back in time. */
 const START_MS = 1_000_000;
 
-/** One isolated system: its own streams, snapshots and clock. */
+/** E7: in every commit of every task the books balance. */
+const balanced = Effect.gen(function* () {
+  const { results } = yield* MemoryBroker;
+  for (const { subject, data } of results.messages) {
+    if (!/^(results|partials)\./.test(subject)) continue;
+    const { books } = Commit.decode(data);
+    if (books === undefined || imbalance(books) === 0) continue;
+    return yield* Effect.die(new Error(`${subject}: the books do not balance`));
+  }
+});
+
+/** One isolated system: its own streams, snapshots and clock. At its end the books are looked at. */
 export const virtually = <A, E>(
   program: Effect.Effect<A, E, MemoryServices | Scope.Scope>,
   options: MemoryOptions = {},
@@ -41,6 +53,7 @@ export const virtually = <A, E>(
   Effect.runPromise(
     TestClock.setTime(START_MS).pipe(
       Effect.andThen(program),
+      Effect.tap(() => balanced),
       Effect.scoped,
       Effect.provide(memoryLayer(options)),
       Effect.provide(TestClock.layer()),
