@@ -25,6 +25,7 @@ export type {
   JoinMode,
   JoinProjection,
   ProjectionDefinition,
+  StatechartProjection,
   SubjectsDefinition,
   TopicDefinition,
   TumblingWindow,
@@ -81,6 +82,8 @@ export { projection } from "./definition/projection.ts";
 export type { Projection, ProjectionOptions } from "./definition/projection.ts";
 export { join } from "./definition/join.ts";
 export type { Join, JoinOptions, JoinSideOptions } from "./definition/join.ts";
+export { statechart } from "./definition/statechart.ts";
+export type { StatechartOptions } from "./definition/statechart.ts";
 export { topic } from "./definition/topic.ts";
 export type { Topic, TopicOptions } from "./definition/topic.ts";
 export { DefinitionError, PayloadError, SchemaError } from "./errors.ts";

@@ -6,6 +6,7 @@ import { makeJoinOperator } from "../join/join-operator.ts";
 import { OrderedCore } from "../ordered/ordered-core.ts";
 import { PatternOperator } from "../pattern/pattern-operator.ts";
 import { MergeCore } from "./merge-core.ts";
+import { StatechartOperator } from "../statechart/statechart-operator.ts";
 import { ProjectionCore } from "./projection-core.ts";
 import type { TaskCore } from "./task-core.ts";
 
@@ -18,6 +19,8 @@ export const makeCore = (
   switch (plan.kind) {
     case "window":
       return new ProjectionCore(plan, version, partition);
+    case "statechart":
+      return new OrderedCore(plan, version, partition, new StatechartOperator(plan));
     case "fold":
       return new OrderedCore(plan, version, partition, new FoldOperator(plan));
     case "join":

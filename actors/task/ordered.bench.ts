@@ -1,5 +1,6 @@
 /**
- * Events a second and core through ordered projections: decoded, ordered and handed to folds, with all
+ * Events a second and core through ordered projections: decoded, ordered and handed to a fold and a
+ * statechart, with all
  * that surrounds them (intake, books, digest of every batch), without log and commit.
  *
  *     node --import tsx actors/task/ordered.bench.ts [keys] [events a batch] [seconds each]
@@ -8,6 +9,8 @@
  * same work was done: it depends on keys and batch alone.
  */
 import { createHash } from "node:crypto";
+import { assign, emit, setup } from "xstate";
+import type { EventObject } from "xstate";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import { planProjection, planTopic } from "../../projections/definition/plan-projection.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
@@ -77,7 +80,7 @@ const BASE = {
   subjects: { by: "key" },
 } as const;
 
-const CASES: readonly ProjectionDefinition[] = [
+const CASES: ProjectionDefinition[] = [
   {
     ...BASE,
     name: "fold-two-fields",
@@ -94,6 +97,38 @@ const CASES: readonly ProjectionDefinition[] = [
     version: "",
   },
 ];
+
+const machine = setup({
+  types: { context: {} as { readonly n: number }, events: {} as EventObject },
+  guards: { tenth: ({ context }) => context.n % 10 === 9 },
+}).createMachine({
+  context: { n: 0 },
+  initial: "open",
+  states: {
+    open: {
+      on: {
+        "bench.Reading": [
+          { guard: "tenth", target: "full", actions: emit({ type: "full" }) },
+          { actions: assign({ n: ({ context }) => context.n + 1 }) },
+        ],
+      },
+    },
+    full: {
+      entry: assign({ n: 0 }),
+      after: { 1_000: "open" },
+      on: { "bench.Reading": "open" },
+    },
+  },
+});
+
+CASES.push({
+  ...BASE,
+  name: "statechart-two-states",
+  kind: "statechart",
+  machine,
+  toEvent: undefined,
+  version: "",
+});
 
 const measure = (plan: ProjectionPlan): void => {
   let events = 0;
@@ -115,7 +150,7 @@ const measure = (plan: ProjectionPlan): void => {
     checksum = hash.digest("hex").slice(0, 12);
   }
   process.stdout.write(
-    `${plan.definition.name.padEnd(20)} ${String(Math.round(best / 1_000)).padStart(6)}k events/s a core  ` +
+    `${plan.definition.name.padEnd(22)} ${String(Math.round(best / 1_000)).padStart(6)}k events/s a core  ` +
       `checksum ${checksum}\n`,
   );
 };

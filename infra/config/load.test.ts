@@ -62,8 +62,14 @@ describe("a folder without anything", () => {
       "departures-by-destination",
       "revenue-by-store",
       "preferences",
+      "suspicious-logins",
     ]);
-    expect(config.topics.map((each) => each.name)).toEqual(["flights", "orders", "shopping"]);
+    expect(config.topics.map((each) => each.name)).toEqual([
+      "flights",
+      "orders",
+      "shopping",
+      "logins",
+    ]);
     expect(config).toMatchObject({
       gateway: {
         host: "127.0.0.1",
@@ -82,7 +88,7 @@ describe("a folder without anything", () => {
       retention: { resultsMs: 86_400_000, deadLettersMs: 1_209_600_000 },
       logLevel: "info",
     });
-    expect(planConfig(config).map((each) => each.projections.length)).toEqual([2, 1, 1]);
+    expect(planConfig(config).map((each) => each.projections.length)).toEqual([2, 1, 1, 1]);
   });
 });
 

@@ -271,9 +271,25 @@ export interface JoinProjection extends ProjectionBase {
   readonly values: Readonly<Record<string, Expression>>;
 }
 
+/** What XState's `createMachine` returns; its types are XState's. */
+export interface StatechartMachine {
+  readonly config: object;
+  readonly implementations: object;
+}
+
+/** An XState machine per key, in event time. Holds functions: not in JSON. */
+export interface StatechartProjection extends ProjectionBase {
+  readonly kind: "statechart";
+  readonly machine: StatechartMachine;
+  /** What the machine is sent for an event; undefined: nothing. By default the event itself. */
+  readonly toEvent: ((event: FoldEvent) => { readonly type: string } | undefined) | undefined;
+  /** To be changed when a function does something else though its text is the same. */
+  readonly version: string;
+}
+
 /** By `kind`. What a kind is to the language stands in `kinds.ts`, to the engine in `cores.ts`. */
 export type ProjectionDefinition =
-  WindowProjection | PatternProjection | FoldProjection | JoinProjection;
+  WindowProjection | PatternProjection | FoldProjection | JoinProjection | StatechartProjection;
 
 export interface TopicDefinition {
   readonly name: string;

@@ -10,6 +10,7 @@
 import { createHash } from "node:crypto";
 import type { CheckedProjection } from "./check-projection.ts";
 import type { ProjectionDefinition } from "./definition.ts";
+import { isMachine } from "./statechart-machine.ts";
 import type { TopicPlan } from "./plan.ts";
 
 /**
@@ -18,7 +19,14 @@ import type { TopicPlan } from "./plan.ts";
  */
 export const canonicalJson = (value: unknown): string => {
   if (typeof value === "function") {
-    return `{"function":${JSON.stringify(Function.prototype.toString.call(value))}}`;
+    const text = `"function":${JSON.stringify(Function.prototype.toString.call(value))}`;
+    // XState's actions are functions that say in their properties what they do.
+    const own = Object.keys(value).length === 0 ? "" : `,"has":${canonicalJson({ ...value })}`;
+    return `{${text}${own}}`;
+  }
+  if (isMachine(value)) {
+    const { config, implementations } = value;
+    return canonicalJson({ config, implementations });
   }
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";

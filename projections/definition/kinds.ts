@@ -1,4 +1,5 @@
 /** The kinds of projections, each with its checker: the one place to add a kind to the language. */
+import { statechartKind } from "./check-statechart.ts";
 import { foldKind } from "./check-fold.ts";
 import { patternKind } from "./check-pattern-projection.ts";
 import { joinKind } from "./check-join.ts";
@@ -13,6 +14,7 @@ type Checkers = {
 export const KINDS: Checkers = {
   window: windowKind,
   fold: foldKind,
+  statechart: statechartKind,
   pattern: patternKind,
   join: joinKind,
 };

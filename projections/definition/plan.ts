@@ -5,6 +5,7 @@
 import type {
   AggregateDefinition,
   FoldProjection,
+  StatechartProjection,
   PatternProjection,
   AsOfDefinition,
   IntervalDefinition,
@@ -163,6 +164,11 @@ export interface JoinPlan extends PlanBase {
   readonly values: readonly Expression[];
 }
 
-export type ProjectionPlan = WindowPlan | PatternPlan | FoldPlan | JoinPlan;
+export interface StatechartPlan extends PlanBase {
+  readonly kind: "statechart";
+  readonly definition: StatechartProjection;
+}
+
+export type ProjectionPlan = WindowPlan | PatternPlan | FoldPlan | JoinPlan | StatechartPlan;
 
 export type ProjectionKind = ProjectionPlan["kind"];

@@ -5,6 +5,7 @@
 import type {
   FoldProjection,
   JoinProjection,
+  StatechartProjection,
   PatternProjection,
   TopicDefinition,
   WindowDefinition,
@@ -47,7 +48,8 @@ export interface Rebuildable {
     | Pick<WindowProjection, "kind" | "name" | "window" | "allowedLatenessMs">
     | Pick<PatternProjection, "kind" | "name" | "withinMs">
     | Pick<FoldProjection, "kind" | "name" | "ttlMs">
-    | Pick<JoinProjection, "kind" | "name" | "within" | "asOf">;
+    | Pick<JoinProjection, "kind" | "name" | "within" | "asOf">
+    | Pick<StatechartProjection, "kind" | "name">;
   readonly topic: {
     readonly definition: Pick<TopicDefinition, "name" | "retentionMs" | "maxOutOfOrdernessMs">;
   };
@@ -76,6 +78,8 @@ const spanOf = (definition: Rebuildable["definition"]): Span | undefined => {
   if (definition.kind === "fold") {
     return { lengthMs: definition.ttlMs ?? Infinity, of: "ttl", forEver: "a fold without ttl" };
   }
+  // How long a machine is away from its end nobody can say.
+  if (definition.kind === "statechart") return undefined;
   const length = lengthMs(definition.window);
   if (length === undefined) return undefined;
   return {
@@ -90,6 +94,7 @@ const SHORTENED = {
   pattern: "within",
   fold: "ttl",
   join: "within or ttl",
+  statechart: "the life of machines",
 } as const;
 
 /** What an operator should know before Redis is lost; undefined when the log can give all of it. */

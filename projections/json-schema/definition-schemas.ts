@@ -54,6 +54,7 @@ const BASE: { readonly [Key in (typeof BASE_KEYS)[number]]: Schema } = {
 export const FORMS: { readonly [Kind in ProjectionKind]: KindForm | string } = {
   window: WINDOW_PROJECTION,
   pattern: PATTERN,
+  statechart: "its machine holds functions",
   fold: "its state and its reducer are functions",
   join: JOIN,
 };

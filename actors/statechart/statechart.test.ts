@@ -1,0 +1,256 @@
+/** Statecharts against XState itself, and as their users see them. */
+import fc from "fast-check";
+import {
+  assign,
+  cancel,
+  emit,
+  initialTransition,
+  raise,
+  setup,
+  spawnChild,
+  transition,
+} from "xstate";
+import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from "xstate";
+import { expect, test } from "vitest";
+import { propertyRuns } from "../testkit/property-runs.ts";
+import { testProjection } from "../testkit/test-projection.ts";
+import { MachineStepper } from "./machine-step.ts";
+
+/** Parallel regions, history, guards, delays by name and by number, raised and cancelled events. */
+const rich = setup({
+  types: {
+    context: {} as { readonly n: number; readonly seen: readonly string[] },
+    events: {} as EventObject & { readonly cents?: number },
+  },
+  delays: { soon: ({ context }) => 10 + context.n },
+  guards: { odd: ({ context }) => context.n % 2 === 1 },
+  actions: {
+    add: assign({ n: ({ context }) => context.n + 1 }),
+    tell: emit(({ context, event }) => ({ type: "told", n: context.n, by: event.type })),
+  },
+}).createMachine({
+  id: "rich",
+  type: "parallel",
+  context: { n: 0, seen: [] },
+  states: {
+    left: {
+      initial: "a",
+      states: {
+        a: {
+          entry: "tell",
+          after: { 20: "b", soon: { guard: "odd", target: "c" } },
+          on: { X: "b", Y: { target: "c", actions: ["add", "tell"] } },
+        },
+        b: {
+          on: { X: { target: "a", actions: "add" }, Z: { actions: raise({ type: "Y" }) } },
+          initial: "one",
+          states: {
+            one: { on: { Y: "two" } },
+            two: { after: { 5: "one" } },
+            last: { type: "history" },
+          },
+        },
+        c: { always: { guard: "odd", target: "b.last" }, on: { X: "a" } },
+      },
+    },
+    right: {
+      initial: "waiting",
+      states: {
+        waiting: {
+          on: {
+            Y: { actions: raise({ type: "PING", cents: 3 }, { delay: 7, id: "ping" }) },
+            Z: { actions: cancel("ping") },
+            W: { actions: raise({ type: "PING" }, { delay: 3 }) },
+            PING: {
+              actions: [
+                "tell",
+                assign({ seen: ({ context, event }) => [...context.seen, String(event["cents"])] }),
+              ],
+            },
+          },
+        },
+      },
+    },
+  },
+});
+
+const told = (snapshot: AnyMachineSnapshot) => ({
+  status: snapshot.status,
+  value: snapshot.value,
+  context: snapshot.context,
+  history: Object.entries(snapshot.historyValue as Record<string, { id: string }[]>).map(
+    ([id, states]) => [id, states.map((state) => state.id)],
+  ),
+});
+
+const asked = (actions: readonly { readonly type: string; readonly params?: unknown }[]) =>
+  actions.flatMap(({ type, params }): object[] => {
+    const given = params as Record<string, unknown>;
+    if (type === "xstate.raise" && given["delay"] === undefined) return [];
+    if (type === "xstate.raise") {
+      const { id, event, delay } = given;
+      return [{ do: "raise", id, event, delay }];
+    }
+    if (type === "xstate.cancel") return [{ do: "cancel", id: given["sendId"] }];
+    return [{ do: "emit", event: given["event"] }];
+  });
+
+const EVENTS = ["X", "Y", "Z", "W", "PING", "OTHER", "xstate.after.20.rich.left.a"];
+
+test("T1: steps are those of XState's own transition", () => {
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...EVENTS), { maxLength: 40 }), (types) => {
+      const machine: AnyStateMachine = rich;
+      const stepper = new MachineStepper(machine);
+      let [theirs, actions] = initialTransition(machine);
+      let ours = stepper.initial(undefined);
+      for (const type of ["", ...types]) {
+        if (type !== "") {
+          [theirs, actions] = transition(machine, theirs, { type, cents: 1 } as EventObject);
+          ours = stepper.next(ours, { type, cents: 1 } as EventObject);
+        }
+        expect(told(ours)).toEqual(told(theirs));
+        expect(stepper.commands).toEqual(asked(actions as never));
+      }
+    }),
+    { numRuns: propertyRuns(200) },
+  );
+});
+
+const TOPIC = { types: { X: { cents: "int32" }, Y: {}, Z: {}, W: {} }, maxOutOfOrdernessMs: 50 };
+
+const chart = (machine: object, options: object = {}) =>
+  testProjection(
+    { kind: "statechart", machine, ...options },
+    { topic: TOPIC, clock: 1_000_000, once: false },
+  );
+
+test("C2, C4: any run is the same in any batches and with a restart at every event", () => {
+  const events = fc.array(
+    fc.record({
+      key: fc.constantFrom("k", "l"),
+      time: fc.integer({ min: 1_000, max: 1_200 }),
+      type: fc.constantFrom("X", "Y", "Z", "W"),
+    }),
+    { maxLength: 25 },
+  );
+  fc.assert(
+    fc.property(events, (given) => {
+      // Books are all that is expected; that the four runs of a case agree is what is tested.
+      chart(rich, { toEvent: (event: { type: string }) => ({ type: event.type }) })
+        .events(given)
+        .watermark(1_300)
+        .expect({ books: { events: given.length } });
+    }),
+    { numRuns: propertyRuns(60) },
+  );
+});
+
+test("C2: delays run in event time, before events of the time at which they are due", () => {
+  const machine = setup({}).createMachine({
+    id: "m",
+    initial: "off",
+    states: {
+      off: { on: { X: "on" } },
+      on: {
+        after: { 10: { target: "off", actions: emit({ type: "timeout" }) } },
+        on: { Y: { target: "off", actions: emit({ type: "in time" }) } },
+      },
+    },
+  });
+  chart(machine)
+    .batch([
+      { key: "a", time: 110, type: "Y" },
+      { key: "a", time: 100, type: "X" },
+      { key: "b", time: 109, type: "Y" },
+      { key: "b", time: 100, type: "X" },
+    ])
+    .watermark(109)
+    .expectUpdates({ key: "b", window: [109, 110], kind: "final", type: "in time", data: {} })
+    .watermark(110)
+    .expectUpdates({ key: "a", window: [110, 111], type: "timeout" });
+});
+
+test("C1: a machine that is done is forgotten, and begins anew with the key and the time", () => {
+  const machine = setup({
+    types: { context: {} as { born: unknown } },
+  }).createMachine({
+    context: ({ input }) => ({ born: input }),
+    initial: "a",
+    states: {
+      a: {
+        on: { X: { target: "b", actions: emit(({ context }) => ({ type: "end", ...context })) } },
+      },
+      b: { type: "final" },
+    },
+  });
+  chart(machine)
+    .batch([
+      { key: "k", time: 10, type: "X" },
+      { key: "k", time: 10, type: "X" },
+      { key: "k", time: 20, type: "X" },
+    ])
+    .watermark(30)
+    .expectUpdates(
+      { window: 10, ordinal: 0, data: { born: { key: "k", time: 10 } } },
+      { window: 10, ordinal: 1, data: { born: { key: "k", time: 10 } } },
+      { window: 20, ordinal: 0, data: { born: { key: "k", time: 20 } } },
+    );
+});
+
+test("C3: a guard or an action that throws refuses the event, and the machine stays as it was", () => {
+  const machine = setup({
+    types: {
+      context: {} as { n: number },
+      events: {} as EventObject & { data: { cents: number } },
+    },
+  }).createMachine({
+    context: { n: 0 },
+    on: {
+      X: {
+        guard: ({ event }) => {
+          if (event.data.cents === 13) throw new Error("unlucky");
+          return true;
+        },
+        actions: [
+          assign({ n: ({ context, event }) => context.n + 1 / (event.data.cents === 0 ? 0 : 1) }),
+          emit(({ context }) => ({ type: "n", n: context.n })),
+        ],
+      },
+    },
+  });
+  chart(machine)
+    .batch([1, 13, 0, 2].map((cents, i) => ({ key: "k", time: 10 + i, type: "X", cents })))
+    .watermark(30)
+    .expectUpdates({ window: 10, data: { n: 1 } }, { window: 13, data: { n: 2 } })
+    .expectDeadLetters(
+      { reason: "poison", time: 11, error: "unlucky" },
+      { reason: "poison", time: 12, error: "the context at n is Infinity" },
+    )
+    .expectBooks({ events: 4, counted: 2, poison: 2 });
+});
+
+test("M1: machines that are more than a pure function are refused, with the place", () => {
+  const child = setup({}).createMachine({});
+  const mistakes = (machine: object) => () => chart(machine).expectNothing();
+  const withAction = (action: object) =>
+    setup({ actors: { child } }).createMachine({
+      initial: "a",
+      states: { a: { on: { X: { actions: action as never } } } },
+    });
+  expect(
+    mistakes(setup({ actors: { child } }).createMachine({ invoke: { src: "child" } })),
+  ).toThrow("machine.invoke: a statechart runs no actors");
+  expect(mistakes(withAction(spawnChild("child")))).toThrow(
+    "machine.states.a.on.X.actions: spawnChild needs other actors",
+  );
+  expect(mistakes(withAction(() => {}))).toThrow("a function that would do something outside");
+  expect(mistakes({ config: {} })).toThrow("machine: must be a machine of XState 5");
+  const spawning = setup({ actors: { child }, types: { context: {} as object } }).createMachine({
+    context: ({ spawn }) => ({ ref: spawn("child").id }),
+  });
+  chart(spawning)
+    .event({ key: "k", time: 10, type: "X" })
+    .watermark(20)
+    .expectDeadLetters({ reason: "poison", error: "spawn" });
+});
