@@ -154,8 +154,9 @@ export class EventBuffer<Event> {
     out.double(sequence);
     out.uint32(index);
     this.#codec.writeEvent(event, out);
-    out.raw(encoded);
     murmur128(out.bytes, 0, out.length, 0, lanes);
+    // The event's own bytes are hashed where they are, on top of what is known of it.
+    murmur128(encoded, 0, encoded.length, lanes[0]!, lanes);
     this.#lows[slot] = lanes[0]!;
     this.#highs[slot] = lanes[1]!;
     this.digest.low = (this.digest.low + lanes[0]!) | 0;
