@@ -140,6 +140,35 @@ describe("of results that span partitions", () => {
     expect(heard(NEVER, NEVER).floor).toBe(NEVER);
   });
 
+  test("it is idle when all partitions are", () => {
+    const merged = heard(10, 20);
+    expect(merged.idle).toBe(false);
+    merged.update(0, 10, true);
+    expect(merged.idle).toBe(false);
+    merged.update(1, 20, true);
+    expect(merged.idle).toBe(true);
+  });
+
+  test("it awaits the first event of a partition that never held one", () => {
+    expect(heard(10, NEVER).awaitsFirst).toBe(true);
+    expect(heard(10, 20).awaitsFirst).toBe(false);
+  });
+
+  test("what is noted of a partition that does not hold back moves nothing", () => {
+    const merged = new MergedWatermark(2);
+    expect(merged.note(0, 30, false)).toBe(true);
+    expect(merged.note(1, 10, false)).toBe(true);
+    expect(merged.value).toBe(NEVER);
+    merged.advance();
+    expect(merged.value).toBe(10);
+    // Partition 0 is ahead; partition 1 stands exactly at the value.
+    expect(merged.note(0, 40, false)).toBe(false);
+    expect(merged.note(1, 15, false)).toBe(true);
+    expect(merged.note(0, 40, true)).toBe(true);
+    merged.advance();
+    expect(merged.value).toBe(15);
+  });
+
   test("a restart keeps all of it", () => {
     const merged = new MergedWatermark(3);
     merged.update(0, 10, true);
