@@ -7,7 +7,7 @@
  * C2. `after` and delayed `raise` are timers of the key: due d, they come before an event of time d.
  * C3. A guard or action that throws refuses the event, and the machine stays as it was.
  * C4. Context is a plain state: see PlainState. Between turns there is nothing but it, the state's value,
- *     the history and what is delayed: all that a snapshot holds.
+ *     the history and what is delayed: all that a snapshot holds, in one order whatever came before.
  */
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from "xstate";
 import type { StatechartPlan } from "../../projections/definition/plan.ts";
@@ -152,7 +152,10 @@ const without = (delayed: Chart["delayed"], timer: string): Chart["delayed"] => 
   return Object.fromEntries(Object.entries(delayed).filter(([name]) => name !== timer));
 };
 
+/** Sorted: XState's own order is that of what happened, which no snapshot holds, and says nothing. */
 const idsOf = (history: History): PlainState =>
   Object.fromEntries(
-    Object.entries(history).map(([id, states]) => [id, states.map((each) => each.id)]),
+    Object.entries(history)
+      .map(([id, states]) => [id, states.map((each) => each.id).toSorted()] as const)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1)),
   );

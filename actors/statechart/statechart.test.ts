@@ -198,6 +198,36 @@ test("C1: a machine that is done is forgotten, and begins anew with the key and 
     );
 });
 
+test("C4: a history is the same state, whatever restarts lie before it", () => {
+  const sides = (event: string) => ({
+    initial: "a",
+    states: { a: { on: { [event]: "b" } }, b: {} },
+  });
+  const machine = setup({}).createMachine({
+    id: "m",
+    initial: "inside",
+    states: {
+      inside: {
+        type: "parallel",
+        on: { Z: "outside" },
+        states: {
+          left: sides("X"),
+          right: sides("Y"),
+          again: { type: "history", history: "deep" },
+        },
+      },
+      outside: { on: { W: "inside.again" } },
+    },
+  });
+  // Without a restart XState remembers the regions in the order in which they changed.
+  chart(machine, { toEvent: (event: { type: string }) => ({ type: event.type }) })
+    .event({ key: "k", time: 10, type: "X" })
+    .watermark(15)
+    .event({ key: "k", time: 20, type: "Z" })
+    .watermark(30)
+    .expectBooks({ counted: 2 });
+});
+
 test("C3: a guard or an action that throws refuses the event, and the machine stays as it was", () => {
   const machine = setup({
     types: {

@@ -3,7 +3,8 @@
  * merging core, fed with record batches; what they publish is decoded and kept.
  *
  * R1. Every commit is handed to the merging core at once, in the order in which it was made.
- * R2. A restart goes on from snapshots in fresh objects, whose digests are those of the old ones.
+ * R2. A restart goes on from snapshots in fresh objects, whose digests are those of the old ones. Nothing
+ *     else asks for digests, so a run without restarts ends as a state does that is rebuilt from the log.
  * R3. After every record batch the books balance, and hold as many events as were read.
  * R4. Of a re-keyed projection the lanes are the partitions of its own log. Every commit of a routing
  *     task is relayed at once.
@@ -191,6 +192,12 @@ export class ProjectionRun {
       );
     }
     return fresh;
+  }
+
+  /** Of all states, as they are now. */
+  get digests(): readonly string[] {
+    const cores = [...this.#lanes.map(({ core }) => core), ...(this.#merge ? [this.#merge] : [])];
+    return cores.map((core) => Buffer.from(core.digest()).toString("hex"));
   }
 
   /** Of one partition of the topic. */
