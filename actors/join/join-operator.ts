@@ -114,12 +114,22 @@ class JoinOperator<State> implements KeyedOperator<JoinEvent, State> {
   }
 
   event(state: State, event: JoinEvent, turn: Turn): State | undefined {
-    return this.#turn(state, turn, (emit) => this.#matching.event(state, turn.time, event, emit));
+    return this.#turn(
+      state,
+      turn,
+      (emit) => this.#matching.event(state, turn.time, event, emit),
+      (start, end, values) => turn.emit(start, end, values),
+    );
   }
 
   timer(state: State, _timer: string, turn: Turn): State | undefined {
-    // Has fired: whatever is due next is set anew.
-    return this.#turn(undefined, turn, (emit) => this.#matching.timer(state, turn.time, emit));
+    // Has fired: whatever is due next is set anew. Time goes on even where a result is refused.
+    return this.#turn(
+      undefined,
+      turn,
+      (emit) => this.#matching.timer(state, turn.time, emit),
+      (start, end, values) => turn.offer(start, end, values),
+    );
   }
 
   /** `before`: the state whose timer is set. */
@@ -127,11 +137,12 @@ class JoinOperator<State> implements KeyedOperator<JoinEvent, State> {
     before: State | undefined,
     turn: Turn,
     run: (emit: EmitJoined) => State | undefined,
+    publish: Turn["emit"],
   ): State | undefined {
     const dueBefore = before === undefined ? Infinity : this.#matching.due(before);
     this.#values.clear();
     const after = run(this.#emit);
-    this.#values.each((start, end, values) => turn.emit(start, end, values));
+    this.#values.each(publish);
     const due = after === undefined ? Infinity : this.#matching.due(after);
     if (due === dueBefore) return after;
     if (due === Infinity) turn.cancelTimer(TIMER);

@@ -12,6 +12,7 @@ import type { OrderedCore } from "../ordered/ordered-core.ts";
 import { imbalance } from "../task/books-keeper.ts";
 import { propertyRuns } from "../testkit/property-runs.ts";
 import { digestHex, PartitionRun } from "../testkit/run.ts";
+import { testProjection } from "../testkit/test-projection.ts";
 import {
   acceptEvents,
   asOfModel,
@@ -312,4 +313,33 @@ test("state is empty once the watermark has passed, but for rows of tables that 
     }),
     { numRuns: RUNS },
   );
+});
+
+test.each([
+  ["as of event time", { asOf: {} }],
+  ["within a time", { within: { afterMs: 5 } }],
+])("a result too large to be published costs no other result of its key, %s", (_, match) => {
+  const note = { field: "note", side: "left" };
+  const copies = Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`n${i}`, note]));
+  testProjection(
+    {
+      kind: "join",
+      left: { types: ["Click"] },
+      right: { types: ["Row"] },
+      mode: "left",
+      values: { id: { event: "id", side: "left" }, ...copies },
+      ...match,
+    },
+    { topic: { types: { Click: { note: "string" }, Row: {} } } },
+  )
+    .batch([
+      { type: "Click", key: "k", id: "fits", time: 10, note: "a" },
+      { type: "Click", key: "k", id: "too large", time: 10, note: "x".repeat(60_000) },
+    ])
+    .watermark(20)
+    .expectUpdates({ id: "fits" })
+    .expectDeadLetters({ reason: "poison", key: "k", error: "a result of" })
+    .event({ type: "Click", key: "k", id: "next", time: 30, note: "b" })
+    .watermark(40)
+    .expectUpdates({ id: "next" });
 });

@@ -2,6 +2,7 @@
 import { DeadLetter_Reason } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import { Event } from "../../proto/gen/tidemark/v1/event.ts";
+import type { Window } from "../../proto/gen/tidemark/v1/result.ts";
 import type { TaskOfPlan } from "../task/event-gate.ts";
 import { CODE_VERSION } from "../version.ts";
 import type { Buffered } from "./event-buffer.ts";
@@ -51,6 +52,23 @@ export const bufferedLetter = (
     event: Buffer.from(encoded),
   };
 };
+
+/** A result that cannot be published, and that no event is to blame for: its key and its window. */
+export const resultLetter = (
+  task: TaskOfPlan,
+  about: { readonly key: string; readonly time: number; readonly window: Window },
+  verdict: {
+    readonly watermark: number;
+    readonly sequence: number;
+    readonly index: number;
+    readonly error: string;
+  },
+): DeadLetter => ({
+  ...letterOf(task, verdict),
+  eventKey: about.key,
+  eventTime: about.time,
+  window: about.window,
+});
 
 /** The timer's turn threw. There is no event to blame: the position is that of the last one read. */
 export const timerLetter = (

@@ -62,4 +62,9 @@ export interface Turn {
    * Throws TurnRefused for values that do not fit their columns.
    */
   emit(start: number, end: number, values: readonly OutputValue[]): void;
+  /**
+   * The same for a result that does not come from the event at hand, so that refusing that event would
+   * not help: values that do not fit make a dead letter of the result alone, and the turn goes on.
+   */
+  offer(start: number, end: number, values: readonly OutputValue[]): void;
 }

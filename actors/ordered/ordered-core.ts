@@ -11,7 +11,8 @@
  *     time fall into one pass.
  * O4. A turn happens as a whole or not at all: what throws, or breaks a limit, is a dead letter; the
  *     key's state stays, its neighbours go on. An event then moves from `counted` to `poison`. A
- *     timer is in no account: its dead letter names the key and no event.
+ *     timer is in no account: its dead letter names the key and no event; nor is a result that was
+ *     offered and cannot be published.
  * O5. The books balance after every batch.
  */
 import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
@@ -31,7 +32,7 @@ import { keyBytes } from "../task/key-bytes.ts";
 import type { Draft, Progress, TaskCore } from "../task/task-core.ts";
 import { readSnapshotHead, TaskProgress, writeSnapshotHead } from "../task/task-progress.ts";
 import { GLOBAL_END } from "../window/global.ts";
-import { bufferedLetter, timerLetter } from "./dead-letters.ts";
+import { bufferedLetter, resultLetter, timerLetter } from "./dead-letters.ts";
 import { EventBuffer } from "./event-buffer.ts";
 import type { Buffered } from "./event-buffer.ts";
 import { KeyedStates } from "./keyed-states.ts";
@@ -283,6 +284,7 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
     const states = this.#states;
     const turn = this.#turn;
     this.#publishRows(keyId);
+    if (turn.refused.length > 0) this.#tellRefused();
     if (next === undefined) {
       if (record !== undefined) this.#forget(record);
       return;
@@ -311,6 +313,17 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
       const { windowStart, windowEnd } = publication;
       publication.ordinal = this.#ordinal(windowStart, windowEnd);
       this.#publish(row);
+    }
+  }
+
+  #tellRefused(): void {
+    const { key, time, refused } = this.#turn;
+    const { watermark } = this.#publication;
+    const { sequence, index } = this.#progress;
+    for (const { start, end, error } of refused) {
+      const about = { key, time, window: { start, end } };
+      const verdict = { watermark, sequence, index, error };
+      this.#draft.deadLetter(resultLetter(this.#task, about, verdict));
     }
   }
 

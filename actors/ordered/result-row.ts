@@ -40,8 +40,21 @@ export class ResultRows {
     this.#bytes.reset();
   }
 
-  /** Throws TurnRefused for what cannot be published; the rows are then to be cleared. */
+  /** Throws TurnRefused for what cannot be published: then there is no such row. */
   add(start: number, end: number, values: readonly OutputValue[]): void {
+    const before = this.#bytes.length;
+    try {
+      this.#encode(values);
+    } catch (error) {
+      this.#bytes.length = before;
+      throw error;
+    }
+    this.starts[this.count] = start;
+    this.ends[this.count] = end;
+    this.count++;
+  }
+
+  #encode(values: readonly OutputValue[]): void {
     if (this.count === EMISSIONS_OF_TURN_MAX) {
       throw new TurnRefused(`it emits more than ${EMISSIONS_OF_TURN_MAX} results at once`);
     }
@@ -58,8 +71,5 @@ export class ResultRows {
     if (size > RESULT_BYTES_MAX) {
       throw new TurnRefused(`a result of ${size} bytes; ${RESULT_BYTES_MAX} are the limit`);
     }
-    this.starts[this.count] = start;
-    this.ends[this.count] = end;
-    this.count++;
   }
 }

@@ -2,6 +2,7 @@
  * One turn of an operator: what it asks for is written down, and done when the turn is over.
  *
  * R1. Nothing of a turn that throws is done.
+ * R2. An offered result that is refused changes nothing else of its turn.
  */
 import { TIMERS_OF_KEY_MAX, TurnRefused } from "./limits.ts";
 import type { Turn } from "./keyed-operator.ts";
@@ -11,11 +12,19 @@ import type { ResultRows } from "./result-row.ts";
 const decoder = new TextDecoder();
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 
+/** A result that was offered, and why it cannot be published. */
+export interface Refused {
+  readonly start: number;
+  readonly end: number;
+  readonly error: string;
+}
+
 export class TurnRecorder implements Turn {
   time = 0;
   encoded: Uint8Array = NO_BYTES;
   /** Timers to set or, with an undefined due time, to cancel; in this order. */
   readonly timers: { readonly name: string; readonly due: number | undefined }[] = [];
+  readonly refused: Refused[] = [];
   readonly #rows: ResultRows;
   #keyBytes: Uint8Array = NO_BYTES;
   #key: string | undefined;
@@ -30,6 +39,7 @@ export class TurnRecorder implements Turn {
     this.#keyBytes = keyBytes;
     this.#key = undefined;
     this.timers.length = 0;
+    this.refused.length = 0;
     this.#rows.clear();
   }
 
@@ -48,6 +58,15 @@ export class TurnRecorder implements Turn {
 
   emit(start: number, end: number, values: readonly OutputValue[]): void {
     this.#rows.add(start, end, values);
+  }
+
+  offer(start: number, end: number, values: readonly OutputValue[]): void {
+    try {
+      this.#rows.add(start, end, values);
+    } catch (error) {
+      if (!(error instanceof TurnRefused)) throw error;
+      this.refused.push({ start, end, error: error.message });
+    }
   }
 
   /** Throws TurnRefused when the key would have too many timers. */
