@@ -3,6 +3,7 @@
  *
  * S1. `digest` is a function of what is held, not of how it came to be held.
  * S2. Timers of a key are kept in the order in which they were set.
+ * S3. Memory follows the live keys, also where changes are never asked for: with emission `final`.
  */
 import type { ByteReader } from "../kernel/byte-writer.ts";
 import { ByteWriter } from "../kernel/byte-writer.ts";
@@ -40,7 +41,7 @@ export class KeyedStates<State> {
   /** By key id. */
   readonly #records: (KeyRecord<State> | undefined)[] = [];
   /** In the order in which they changed. */
-  #unpublished: KeyRecord<State>[] = [];
+  readonly #unpublished = new Set<KeyRecord<State>>();
   #size = 0;
   #capacity = CAPACITY_MIN;
   readonly #scratch = new ByteWriter(256);
@@ -90,15 +91,19 @@ export class KeyedStates<State> {
   markUnpublished(record: KeyRecord<State>): void {
     if (record.unpublished) return;
     record.unpublished = true;
-    this.#unpublished.push(record);
+    this.#unpublished.add(record);
+  }
+
+  /** How many records wait to be handed over. */
+  get unpublished(): number {
+    return this.#unpublished.size;
   }
 
   /** Hands over the records that have changed since the last time, in the order of their change. */
   takeUnpublished(): readonly KeyRecord<State>[] {
-    if (this.#unpublished.length === 0) return [];
-    // One that was forgotten meanwhile has had its final.
-    const records = this.#unpublished.filter((record) => record.unpublished);
-    this.#unpublished = [];
+    if (this.#unpublished.size === 0) return [];
+    const records = [...this.#unpublished];
+    this.#unpublished.clear();
     for (const record of records) {
       record.unpublished = false;
       this.mark(record);
@@ -123,7 +128,9 @@ export class KeyedStates<State> {
   forget(record: KeyRecord<State>): void {
     for (const timer of record.timers?.values() ?? []) this.timers.cancel(timer);
     record.timers = undefined;
+    // It has had its final.
     record.unpublished = false;
+    this.#unpublished.delete(record);
     this.digest.remove(record.keyId);
     this.#records[record.keyId] = undefined;
     this.#size--;
@@ -147,7 +154,7 @@ export class KeyedStates<State> {
 
   /** Unpublished keys come first, in their order. */
   write(out: ByteWriter): void {
-    const first = this.#unpublished.filter((record) => record.unpublished);
+    const first = [...this.#unpublished];
     const rest = this.#records.filter((record) => record !== undefined && !record.unpublished);
     out.double(this.timers.nextRank);
     out.uint32(this.#size);
