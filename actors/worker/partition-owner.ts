@@ -6,7 +6,7 @@
  * O2. Tasks far apart never wait for each other: a new projection reads the old log alone.
  * O3. A task changes readers only between two record batches, and to one that it is not behind.
  */
-import { Effect, Exit, Fiber, Scope, Semaphore } from "effect";
+import { Cause, Effect, Exit, Fiber, Scope, Semaphore } from "effect";
 import { commitSubject } from "../../proto/subjects.ts";
 import { untilAvailable } from "../commit/until-available.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
@@ -38,6 +38,12 @@ export interface OwnerOptions {
   readonly settings: EngineSettings;
   readonly makeIntake: () => BatchIntake;
 }
+
+/** A defect while tasks start is a bug; the other partitions go on, and the log says so. */
+export const reported = (change: Effect.Effect<void>): Effect.Effect<void> =>
+  change.pipe(
+    Effect.catchDefect((defect) => Effect.logError("tasks cannot be started", Cause.die(defect))),
+  );
 
 interface Running {
   readonly actor: PartitionActor;

@@ -7,7 +7,7 @@
  *     promoted, those of the old one are drained before those of the new one start.
  * H2. One partition that cannot start holds no other back.
  */
-import { Cause, Effect, Exit, Scope, Semaphore } from "effect";
+import { Effect, Exit, Scope, Semaphore } from "effect";
 import type { ProjectionPlan, TopicPlan } from "../../projections/definition/plan.ts";
 import { FIRST_ACTIVE } from "../relay/active-versions.ts";
 import type { ActiveVersions } from "../relay/active-versions.ts";
@@ -18,7 +18,7 @@ import type { TaskStatus } from "../task/task-status.ts";
 import { ownsMerge, ownsPartition } from "./assignment.ts";
 import type { WorkerSlot } from "./assignment.ts";
 import { MergeOwner } from "./merge-owner.ts";
-import { PartitionOwner } from "./partition-owner.ts";
+import { PartitionOwner, reported } from "./partition-owner.ts";
 import type { Ports } from "./partition-owner.ts";
 import { RekeyedOwner } from "./rekeyed-owner.ts";
 import { byTopic, intakeOf, mergeSpec, partitionSpec, routingSpecs } from "./task-specs.ts";
@@ -29,12 +29,6 @@ export interface HostOptions {
   readonly ports: Ports;
   readonly settings: EngineSettings;
 }
-
-/** A defect while tasks start is a bug; the other partitions go on, and the log says so. */
-const reported = (change: Effect.Effect<void>): Effect.Effect<void> =>
-  change.pipe(
-    Effect.catchDefect((defect) => Effect.logError("tasks cannot be started", Cause.die(defect))),
-  );
 
 interface OwnedPartition {
   readonly topic: TopicPlan;

@@ -5,6 +5,7 @@
  *
  * K1. Tasks of one version read one log. When another version is promoted, tasks and relay change over
  *     if it reads another log, else the tasks alone.
+ * K2. One partition that cannot start holds no other back.
  */
 import { Effect, Exit, Fiber, Scope, Semaphore } from "effect";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
@@ -18,7 +19,7 @@ import { statusOf } from "../task/task-status.ts";
 import type { TaskStatus } from "../task/task-status.ts";
 import { ownsMerge, ownsPartition } from "./assignment.ts";
 import type { WorkerSlot } from "./assignment.ts";
-import { PartitionOwner } from "./partition-owner.ts";
+import { PartitionOwner, reported } from "./partition-owner.ts";
 import type { Ports } from "./partition-owner.ts";
 import { partitionSpec, rekeyedIntakeOf, rekeyedTopicOf } from "./task-specs.ts";
 
@@ -83,9 +84,12 @@ export class RekeyedOwner {
           yield* this.#stop;
           yield* this.#start(routing);
         }
-        for (const { partition, owner } of this.#running?.partitions ?? []) {
-          yield* owner.runOnly([partitionSpec(this.plan, version, partition)]);
-        }
+        yield* Effect.forEach(
+          this.#running?.partitions ?? [],
+          ({ partition, owner }) =>
+            reported(owner.runOnly([partitionSpec(this.plan, version, partition)])),
+          { concurrency: "unbounded", discard: true },
+        );
       }),
     );
   }
@@ -116,12 +120,13 @@ export class RekeyedOwner {
   readonly #stop: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
     const running = this.#running;
     if (running === undefined) return;
-    this.#running = undefined;
     if (running.relaying !== undefined) yield* Fiber.interrupt(running.relaying);
     yield* Effect.forEach(running.partitions, ({ owner }) => owner.drain, {
       concurrency: "unbounded",
       discard: true,
     });
+    // Not before: who is interrupted in between leaves it to be drained.
+    this.#running = undefined;
   });
 
   /** Commits what there is, saves snapshots and stops. */

@@ -1,7 +1,11 @@
 /** A re-keyed projection by whole workers over memory: both stages, the relay, and all that may die. */
 import { Effect, Fiber } from "effect";
 import { describe, expect, test } from "vitest";
-import { routedTopic } from "../../proto/subjects.ts";
+import { commitSubject, routedTopic } from "../../proto/subjects.ts";
+import { EventLog } from "../ports/event-log.ts";
+import { RekeyLog } from "../ports/rekey-log.ts";
+import { ResultLog } from "../ports/result-log.ts";
+import { SnapshotStore } from "../ports/snapshot-store.ts";
 import { makeReplay } from "../replay/replay.ts";
 import { encodeBatch, PULSE } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
@@ -18,10 +22,12 @@ import {
 } from "../testkit/visits-run.ts";
 import { broker, Faults, SETTINGS, until, virtually } from "../testkit/virtual-engine.ts";
 import type { Broker } from "../testkit/virtual-engine.ts";
+import { RekeyedOwner } from "./rekeyed-owner.ts";
 import { StatusBoard } from "./status-board.ts";
 import { runWorker } from "./worker.ts";
 
 const PLAN = VISITS_PLAN;
+const TASK = { kind: "window", projection: "visits" } as const;
 
 const publish = (log: Broker, sales: readonly Sale[]): void => {
   for (const { partition, data } of batchesOf(sales)) {
@@ -155,6 +161,51 @@ describe("sessions by a field, each once", () => {
       }),
     ));
 });
+
+test("K2: a partition that cannot start holds no other back", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const faults = yield* Faults;
+      const unreachable = commitSubject({ ...TASK, version: 1, partition: 0 });
+      faults.add([{ at: "results.last", kind: "fail", name: unreachable, times: 10_000 }]);
+      yield* work();
+      publish(log, VISITS);
+      end(log);
+      yield* until(() => finals(log).length > 0);
+      faults.clear();
+      yield* until(allThere(log));
+      expectAll(log);
+    }),
+  ));
+
+test("a change of version that is interrupted leaves its tasks to be drained", () =>
+  virtually(
+    Effect.gen(function* () {
+      const faults = yield* Faults;
+      const ports = {
+        events: yield* EventLog,
+        results: yield* ResultLog,
+        snapshots: yield* SnapshotStore,
+        rekeyed: yield* RekeyLog,
+      };
+      const slot = { index: 0, workers: 1 };
+      const owner = new RekeyedOwner({ plan: PLAN, slot, ports, settings: SETTINGS });
+      const states = () => owner.tasks.map(({ state }) => state);
+      yield* owner.follow({ version: 1, routing: 1 });
+      yield* until(() => states().every((state) => state === "live"));
+      // The relay's first record batches are read; now nothing can be committed.
+      faults.add([{ at: "results.append", kind: "fail", times: 10_000 }]);
+      const change = yield* Effect.forkScoped(owner.follow({ version: 2, routing: 2 }));
+      yield* until(() => states().includes("draining"));
+      yield* Fiber.interrupt(change);
+      expect(states()).toHaveLength(PARTITIONS);
+      faults.clear();
+      const drained = yield* Effect.forkScoped(owner.drain);
+      yield* until(() => drained.pollUnsafe() !== undefined);
+      expect(owner.tasks).toEqual([]);
+    }),
+  ));
 
 test("what is relayed is trimmed from RESULTS, never a marker", () =>
   virtually(
