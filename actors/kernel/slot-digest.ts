@@ -4,7 +4,11 @@
  * only what changed.
  *
  * G1. Equal sets of (slot content) have equal digests, whatever their slots' numbers.
+ * G2. Memory follows the slots, however many have come and gone since the last `settle`: a state that is
+ *     rebuilt from its whole log is settled once, at the end.
  */
+
+const KEPT = 2;
 
 export class SlotDigest {
   low = 0;
@@ -31,12 +35,32 @@ export class SlotDigest {
   mark(slot: number): void {
     if (this.#marked[slot] === 1) return;
     this.#marked[slot] = 1;
-    if (this.#changedCount === this.#changed.length) {
-      const changed = new Int32Array(this.#changed.length * 2);
-      changed.set(this.#changed);
-      this.#changed = changed;
-    }
+    if (this.#changedCount === this.#changed.length) this.#compact();
     this.#changed[this.#changedCount++] = slot;
+  }
+
+  /** Slots that `settle` will look at. */
+  get changed(): number {
+    return this.#changedCount;
+  }
+
+  /** Leaves each marked slot once, and those that were removed not at all. */
+  #compact(): void {
+    const changed = this.#changed;
+    const marked = this.#marked;
+    let kept = 0;
+    for (let i = 0; i < this.#changedCount; i++) {
+      const slot = changed[i]!;
+      if (marked[slot] !== 1) continue;
+      marked[slot] = KEPT;
+      changed[kept++] = slot;
+    }
+    for (let i = 0; i < kept; i++) marked[changed[i]!] = 1;
+    this.#changedCount = kept;
+    // At least half free, or it would be compacted for every few marks.
+    if (kept * 2 <= changed.length) return;
+    this.#changed = new Int32Array(changed.length * 2);
+    this.#changed.set(changed);
   }
 
   /** The slot's content is gone. */
