@@ -40,3 +40,17 @@ test("partial matches of a pattern live for as long as within, or for ever", () 
   expect(pattern(7 * DAY)).toMatch(/Keep events for longer, make within shorter, or back Redis up/);
   expect(pattern(undefined)).toContain("lives for ever (a pattern without within)");
 });
+
+test("a machine lives for ever where it has no final state; else nobody can say for how long", () => {
+  const machine = (states: object) =>
+    rebuildWarning({
+      definition: {
+        kind: "statechart",
+        name: "p",
+        machine: { config: { states: { a: { states } } }, implementations: {} },
+      },
+      topic: { definition: { name: "t", retentionMs: 7 * DAY, maxOutOfOrdernessMs: 0 } },
+    });
+  expect(machine({ b: {} })).toContain("lives for ever (a statechart without a final state)");
+  expect(machine({ b: { type: "final" } })).toBeUndefined();
+});

@@ -49,11 +49,19 @@ export interface Rebuildable {
     | Pick<PatternProjection, "kind" | "name" | "withinMs">
     | Pick<FoldProjection, "kind" | "name" | "ttlMs">
     | Pick<JoinProjection, "kind" | "name" | "within" | "asOf">
-    | Pick<StatechartProjection, "kind" | "name">;
+    | Pick<StatechartProjection, "kind" | "name" | "machine">;
   readonly topic: {
     readonly definition: Pick<TopicDefinition, "name" | "retentionMs" | "maxOutOfOrdernessMs">;
   };
 }
+
+interface StateConfig {
+  readonly type?: unknown;
+  readonly states?: Readonly<Record<string, StateConfig>>;
+}
+
+const hasFinal = ({ type, states = {} }: StateConfig): boolean =>
+  type === "final" || Object.values(states).some(hasFinal);
 
 interface Span {
   readonly lengthMs: number;
@@ -78,8 +86,11 @@ const spanOf = (definition: Rebuildable["definition"]): Span | undefined => {
   if (definition.kind === "fold") {
     return { lengthMs: definition.ttlMs ?? Infinity, of: "ttl", forEver: "a fold without ttl" };
   }
-  // How long a machine is away from its end nobody can say.
-  if (definition.kind === "statechart") return undefined;
+  if (definition.kind === "statechart") {
+    // How long a machine is away from its end nobody can say; unless it has none.
+    if (hasFinal(definition.machine.config)) return undefined;
+    return { lengthMs: Infinity, of: "", forEver: "a statechart without a final state" };
+  }
   const length = lengthMs(definition.window);
   if (length === undefined) return undefined;
   return {
