@@ -154,3 +154,17 @@ test("a superseded version is trimmed down to its marker, and its successor is n
       expect(yield* left(partial(3))).toHaveLength(3);
     }),
   ));
+
+test("what a superseded version has left is trimmed, whatever kind of tasks it had (X4)", () =>
+  virtually(
+    Effect.gen(function* () {
+      // By a field before, and re-keyed; now by key.
+      const before = (["partial", "routing"] as const).map((kind) => ({ ...window(1), kind }));
+      for (let i = 0; i < 3; i++) for (const task of before) yield* commit(task);
+      yield* TestClock.adjust(TOPIC.definition.retentionMs);
+      yield* relayed(1_000);
+      yield* live([], [["by-key", 2]]);
+      expect(yield* left(before[0]!)).toEqual([5]);
+      expect(yield* left(before[1]!)).toEqual([6]);
+    }),
+  ));

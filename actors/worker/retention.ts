@@ -8,8 +8,9 @@
  *     needs for a rebuild.
  * X3. Commits with partials are kept as long as the events that they were made from, not just as long as
  *     results: a merging task without a snapshot rebuilds its state from them.
- * X4. Superseded versions are the first worker's. Once one of their tasks is down to its marker it is
- *     not looked at again.
+ * X4. Superseded versions are the first worker's, whatever kind of projection they were: a definition may
+ *     have been merged before, or re-keyed. Once one of their tasks is down to its marker it is not looked
+ *     at again.
  * X5. Commits with routed events are not kept at all once they are in the re-keyed log.
  */
 import { Clock, Effect } from "effect";
@@ -29,7 +30,7 @@ import type { EngineSettings } from "../task/settings.ts";
 import type { TaskStatus } from "../task/task-status.ts";
 import { ownsRelays } from "./assignment.ts";
 import type { WorkerSlot } from "./assignment.ts";
-import { mergeSpec, partitionsOf, partitionSpec, rekeyedTopicOf } from "./task-specs.ts";
+import { rekeyedTopicOf } from "./task-specs.ts";
 
 export interface RetentionOptions {
   readonly slot: WorkerSlot;
@@ -87,21 +88,23 @@ const relayNeedsFrom = Effect.fnUntraced(function* (
   return from;
 });
 
-const tasksOf = (plan: ProjectionPlan, version: number): readonly TaskId[] => [
-  ...Array.from(
-    { length: partitionsOf(plan) },
-    (_, partition) => partitionSpec(plan, version, partition).id,
-  ),
-  ...(plan.merged ? [mergeSpec(plan, version).id] : []),
-];
+const partitionsOf = (plan: ProjectionPlan, kind: TaskId["kind"]): number =>
+  kind === "routing" && plan.rekeyed ? rekeyOf(plan).upstreams : plan.topic.definition.partitions;
 
-const routingTasksOf = (plan: ProjectionPlan, version: number): readonly TaskId[] =>
-  Array.from({ length: rekeyOf(plan).upstreams }, (_, partition) => ({
-    kind: "routing",
-    projection: plan.definition.name,
-    version,
-    partition,
-  }));
+/** Some of which may never have been. A merging task commits where the first of `window` would. */
+const tasksOf = (
+  plan: ProjectionPlan,
+  version: number,
+  kinds: readonly TaskId["kind"][],
+): readonly TaskId[] =>
+  kinds.flatMap((kind) =>
+    Array.from({ length: partitionsOf(plan, kind) }, (_, partition) => ({
+      kind,
+      projection: plan.definition.name,
+      version,
+      partition,
+    })),
+  );
 
 /** Every task of every version before the active one. */
 const superseded = (plans: readonly ProjectionPlan[], active: ActiveVersions): readonly TaskId[] =>
@@ -110,8 +113,8 @@ const superseded = (plans: readonly ProjectionPlan[], active: ActiveVersions): r
     const before = (newest: number) =>
       Array.from({ length: newest - FIRST_VERSION }, (_, i) => FIRST_VERSION + i);
     return [
-      ...before(version).flatMap((old) => tasksOf(plan, old)),
-      ...(plan.rekeyed ? before(routing).flatMap((old) => routingTasksOf(plan, old)) : []),
+      ...before(version).flatMap((old) => tasksOf(plan, old, ["window", "partial"])),
+      ...before(routing).flatMap((old) => tasksOf(plan, old, ["routing"])),
     ];
   });
 
