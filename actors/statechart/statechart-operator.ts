@@ -31,6 +31,8 @@ interface Chart {
 }
 
 const CONTEXT = "the context";
+/** Of all events of a key together: they are part of its state. */
+const DELAYED = "what is delayed";
 const UNBORN: Chart = { snapshot: undefined, delayed: {}, nameless: 0 };
 
 /** States by which a history is told, by its id. */
@@ -105,11 +107,12 @@ export class StatechartOperator implements KeyedOperator<number, Chart> {
         // The events of `after` are named as their timers are, and are nothing else.
         delayed = without(delayed, name);
         if (name !== command.event.type || Object.keys(command.event).length > 1) {
-          delayed = { ...delayed, [name]: sealState(command.event, "a delayed event") };
+          delayed = { ...delayed, [name]: command.event as unknown as PlainState };
         }
       }
     }
     if (snapshot.status !== "active") return undefined;
+    if (delayed !== chart.delayed) sealState(delayed, DELAYED);
     return { snapshot, delayed, nameless };
   }
 

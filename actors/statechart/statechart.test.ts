@@ -260,6 +260,27 @@ test("C3: a guard or an action that throws refuses the event, and the machine st
     .expectBooks({ events: 4, counted: 2, poison: 2 });
 });
 
+test("C4: what is delayed is bounded for all events of a key together", () => {
+  const machine = setup({}).createMachine({
+    on: {
+      X: {
+        actions: raise(
+          ({ event }) => ({ type: "LATER", text: "x".repeat(30_000), by: event.type }),
+          {
+            delay: 50,
+          },
+        ),
+      },
+      LATER: { actions: emit({ type: "later" }) },
+    },
+  });
+  chart(machine, { toEvent: (event: { type: string }) => ({ type: event.type }) })
+    .batch([10, 11, 12].map((time) => ({ key: "k", time, type: "X" })))
+    .watermark(61)
+    .expectUpdates({ window: 60, type: "later" }, { window: 61, type: "later" })
+    .expectDeadLetters({ reason: "poison", time: 12, error: "what is delayed has more than" });
+});
+
 test("M1: machines that are more than a pure function are refused, with the place", () => {
   const child = setup({}).createMachine({});
   const mistakes = (machine: object) => () => chart(machine).expectNothing();
