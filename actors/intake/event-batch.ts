@@ -28,6 +28,8 @@ export interface ColumnVector {
 
 /** Where a re-keyed event stands in the log of its topic. */
 export interface EventOrigin {
+  /** Which of the plan's sources; 0 where there is one. */
+  readonly source: number;
   readonly partition: number;
   readonly sequence: number;
   readonly index: number;

@@ -3,6 +3,7 @@ import { DeadLetter_Reason } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import { Event } from "../../proto/gen/tidemark/v1/event.ts";
 import type { Window } from "../../proto/gen/tidemark/v1/result.ts";
+import { topicOfSource } from "../task/dead-letter.ts";
 import type { TaskOfPlan } from "../task/event-gate.ts";
 import { CODE_VERSION } from "../version.ts";
 import type { Buffered } from "./event-buffer.ts";
@@ -43,6 +44,7 @@ export const bufferedLetter = (
   const { id, type, key, eventTime } = Event.decode(encoded);
   return {
     ...letterOf(task, { sequence, index, watermark, error }),
+    topic: topicOfSource(task.plan, origin.source),
     position: { partition: origin.partition, sequence: origin.sequence, index: origin.index },
     eventId: id,
     eventType: type,

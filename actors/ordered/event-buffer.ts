@@ -117,6 +117,7 @@ export class EventBuffer<Event> {
       out.block(this.#keys.bytesOf(keyId));
       out.double(sequence);
       out.uint32(index);
+      out.uint32(origin.source);
       out.uint32(origin.partition);
       out.double(origin.sequence);
       out.uint32(origin.index);
@@ -135,6 +136,7 @@ export class EventBuffer<Event> {
       const sequence = from.double();
       const index = from.uint32();
       const origin = {
+        source: from.uint32(),
         partition: from.uint32(),
         sequence: from.double(),
         index: from.uint32(),

@@ -49,7 +49,7 @@ import { ResultRows } from "./result-row.ts";
 import type { Timer } from "./timer-queue.ts";
 import { TurnRecorder } from "./turn-recorder.ts";
 
-const SNAPSHOT_LAYOUT = 0x746d_6f04;
+const SNAPSHOT_LAYOUT = 0x746d_6f05;
 
 export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
   readonly #task: TaskOfPlan;

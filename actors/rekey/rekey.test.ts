@@ -2,7 +2,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
-import type { Update } from "../../proto/gen/tidemark/v1/commit.ts";
 import { DeadLetter_Reason } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
@@ -12,14 +11,12 @@ import type { ProjectionPlan, TopicPlan } from "../../projections/definition/pla
 import { rekeyOf } from "../../projections/definition/rekey.ts";
 import { GROUP_KEY_BYTES_MAX } from "../../projections/definition/weight.ts";
 import { imbalance } from "../task/books-keeper.ts";
-import { makeCore } from "../task/cores.ts";
-import type { TaskCore } from "../task/task-core.ts";
-import type { EventBatch } from "../intake/event-batch.ts";
 import { encodeBatch, PULSE, SALE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
 import { propertyRuns } from "../testkit/property-runs.ts";
+import { chances, RekeyedRun, takeChance } from "../testkit/rekeyed-run.ts";
+import type { Chance } from "../testkit/rekeyed-run.ts";
 import { RoutingStage } from "../testkit/routing-stage.ts";
-import type { RoutedBatch } from "../testkit/routing-stage.ts";
 import { describeUpdate, digestHex, PartitionRun } from "../testkit/run.ts";
 import { RekeyedIntake } from "./rekeyed-intake.ts";
 import { RekeyWriter } from "./rekey-writer.ts";
@@ -39,88 +36,8 @@ const byStore = (topic: TopicPlan, lateness = 0, changes = {}): ProjectionPlan =
     topic,
   );
 
-/** The second stage of all partitions, and what both stages published. */
-class RekeyedRun {
-  readonly stage: RoutingStage;
-  readonly updates: Update[] = [];
-  readonly deadLetters: DeadLetter[] = [];
-  /** By partition: the whole re-keyed log. */
-  readonly logs: Uint8Array[][];
-  readonly #plan: ProjectionPlan;
-  #lanes: { intake: RekeyedIntake; core: TaskCore<EventBatch> }[];
-
-  constructor(plan: ProjectionPlan) {
-    this.#plan = plan;
-    this.stage = new RoutingStage(plan, 1);
-    this.logs = Array.from({ length: rekeyOf(plan).partitions }, () => []);
-    this.#lanes = this.logs.map((_, partition) => this.#lane(partition));
-  }
-
-  #lane(partition: number) {
-    const rekey = rekeyOf(this.#plan);
-    return {
-      intake: new RekeyedIntake(this.#plan, rekey),
-      core: makeCore(rekey.keyed, 1, partition),
-    };
-  }
-
-  get cores(): readonly TaskCore<EventBatch>[] {
-    return this.#lanes.map(({ core }) => core);
-  }
-
-  route(partition: number, sales: readonly Sale[], tickTime?: number): void {
-    const batch = encodeBatch(sales, 1_000_000, tickTime);
-    this.deadLetters.push(...this.stage.route(partition, batch));
-  }
-
-  append(batches: readonly RoutedBatch[]): void {
-    for (const { partition, data } of batches) {
-      const { intake, core } = this.#lanes[partition]!;
-      core.apply(intake.read(this.logs[partition]!.push(data), data));
-      for (const fragment of core.take().fragments) {
-        const commit = Commit.decode(fragment);
-        this.updates.push(...commit.updates);
-        this.deadLetters.push(...commit.deadLetters);
-      }
-    }
-  }
-
-  relay(to: "all" | "waiting" = "all"): void {
-    this.append(this.stage.relay(to));
-  }
-
-  restart(): void {
-    this.#lanes = this.#lanes.map((old, partition) => {
-      const fresh = this.#lane(partition);
-      fresh.intake.restore(old.intake.snapshot());
-      fresh.core.restore(old.core.snapshot());
-      expect(digestHex(fresh.core)).toBe(digestHex(old.core));
-      return fresh;
-    });
-  }
-}
-
-/** What happens between two record batches of the sources. */
-type Chance = "relay all" | "relay waiting" | "restart relay" | "restart tasks" | "restart" | "-";
-
-const takeChance = (run: RekeyedRun, chance: Chance): void => {
-  if (chance === "relay all") run.relay();
-  else if (chance === "relay waiting") run.relay("waiting");
-  else if (chance === "restart relay") run.append(run.stage.restartRelay());
-  else if (chance === "restart tasks") expect(run.stage.restartTasks()).toEqual([]);
-  else if (chance === "restart") run.restart();
-};
-
-const chances: fc.Arbitrary<Chance> = fc.constantFrom(
-  "relay all",
-  "relay waiting",
-  "restart relay",
-  "restart tasks",
-  "restart",
-  "-",
-  "-",
-  "-",
-);
+const batch = (sales: readonly Sale[], tickTime?: number): Uint8Array =>
+  encodeBatch(sales, 1_000_000, tickTime);
 
 const STORES = ["north", "south", "east", "west", ""];
 
@@ -179,7 +96,7 @@ test("on one partition it is to the last update what the topic keyed by the fiel
         const run = new RekeyedRun(byStore(topic, lateness));
         const plain = new PartitionRun(byStore(topic, lateness, { key: { event: "key" } }));
         for (const { sales, chance } of log) {
-          run.route(0, sales);
+          run.route(0, batch(sales));
           takeChance(run, chance);
           plain.read(encodeBatch(sales.map((sale) => ({ ...sale, key: sale.store! })))).take();
         }
@@ -225,10 +142,10 @@ test("on several partitions, however they interleave, every event counts once in
       const topic = topicPlan({ partitions, maxOutOfOrdernessMs: 200 });
       const run = new RekeyedRun(byStore(topic));
       for (const { sales, partition, chance } of log) {
-        run.route(partition, sales);
+        run.route(partition, batch(sales));
         takeChance(run, chance);
       }
-      for (let p = 0; p < partitions; p++) run.route(p, [pulse(`end${p}`, 1_000)]);
+      for (let p = 0; p < partitions; p++) run.route(p, batch([pulse(`end${p}`, 1_000)]));
       run.relay();
       const sales = log.flatMap((step) => step.sales);
       expect(run.deadLetters).toEqual([]);
@@ -254,7 +171,7 @@ test("the same re-keyed log gives the same results, wherever reading is cut", ()
       const plan = byStore(topicPlan({ partitions: 3 }), 5);
       const run = new RekeyedRun(plan);
       for (const { sales, partition, chance } of log) {
-        run.route(partition, sales);
+        run.route(partition, batch(sales));
         takeChance(run, chance);
       }
       run.relay();
@@ -278,30 +195,30 @@ describe("the watermark of the re-keyed log", () => {
 
   test("waits for the slowest partition that holds events", () => {
     const both = run();
-    both.route(1, [sale("a", 0)]);
-    both.route(0, [sale("b", 5), pulse("p", 100)]);
+    both.route(1, batch([sale("a", 0)]));
+    both.route(0, batch([sale("b", 5), pulse("p", 100)]));
     both.relay();
     expect(both.updates).toEqual([]);
-    both.route(1, [sale("c", 14), pulse("q", 100)]);
+    both.route(1, batch([sale("c", 14), pulse("q", 100)]));
     both.relay();
     expect(both.updates.map(describeUpdate)).toEqual(["north [0, 24) final 1: 3 null"]);
   });
 
   test("is not held back by a partition whose idleness is logged", () => {
     const both = run();
-    both.route(1, [sale("a", 0)]);
-    both.route(0, [sale("b", 5), pulse("p", 100)]);
-    both.route(1, [], 1_000_001);
+    both.route(1, batch([sale("a", 0)]));
+    both.route(0, batch([sale("b", 5), pulse("p", 100)]));
+    both.route(1, batch([], 1_000_001));
     both.relay();
     expect(both.updates.map(describeUpdate)).toEqual(["north [0, 15) final 1: 2 null"]);
   });
 
   test("reaches partitions that no event comes to", () => {
     const both = run();
-    both.route(0, [sale("a", 0, "north"), sale("b", 0, "south"), sale("c", 0, "east")]);
+    both.route(0, batch([sale("a", 0, "north"), sale("b", 0, "south"), sale("c", 0, "east")]));
     both.relay();
     const before = both.logs.map((batches) => batches.length);
-    both.route(0, [pulse("p", 100)]);
+    both.route(0, batch([pulse("p", 100)]));
     both.relay("waiting");
     expect(both.logs.map((batches) => batches.length)).toEqual(before);
     both.relay();
@@ -311,9 +228,9 @@ describe("the watermark of the re-keyed log", () => {
   test("a reader that begins in the middle of the log knows how far all partitions are", () => {
     const plan = byStore(topicPlan({ partitions: 2 }));
     const both = new RekeyedRun(plan);
-    both.route(0, [sale("a", 50)]);
+    both.route(0, batch([sale("a", 50)]));
     both.relay();
-    both.route(1, [sale("b", 70)]);
+    both.route(1, batch([sale("b", 70)]));
     both.relay();
     both.logs.forEach((batches) => {
       const intake = new RekeyedIntake(plan, rekeyOf(plan));
@@ -359,11 +276,14 @@ test("a relay that was cut off between two partitions writes to neither twice", 
 test("a group that is too long is one dead letter and nobody else's loss", () => {
   const run = new RekeyedRun(byStore(topicPlan()));
   const long = "x".repeat(GROUP_KEY_BYTES_MAX + 1);
-  run.route(0, [
-    { id: "a", key: "k", time: 0, store: long },
-    { id: "b", key: "k", time: 0, store: long.slice(1) },
-    pulse("p", 100),
-  ]);
+  run.route(
+    0,
+    batch([
+      { id: "a", key: "k", time: 0, store: long },
+      { id: "b", key: "k", time: 0, store: long.slice(1) },
+      pulse("p", 100),
+    ]),
+  );
   run.relay();
   expect(run.deadLetters).toHaveLength(1);
   expect(run.deadLetters[0]).toMatchObject({
@@ -387,11 +307,14 @@ test("the event keeps its key: an aggregate over it counts what the producer sen
     aggregates: { keys: { fn: "distinct", of: { event: "key" }, precision: 12, sketch: false } },
   });
   const run = new RekeyedRun(plan);
-  run.route(0, [
-    { id: "a", key: "one", time: 0, store: "s" },
-    { id: "b", key: "two", time: 1, store: "s" },
-    pulse("p", 100),
-  ]);
+  run.route(
+    0,
+    batch([
+      { id: "a", key: "one", time: 0, store: "s" },
+      { id: "b", key: "two", time: 1, store: "s" },
+      pulse("p", 100),
+    ]),
+  );
   run.relay();
   expect(run.updates.map(describeUpdate)).toEqual(["s [0, 11) final 1: 2"]);
 });

@@ -5,7 +5,9 @@
  * J1. The watermark is the least of all upstreams that are not idle (SEMANTICS section 3), as far as
  *     the log has told of them, with each event's own upstream at what stood before that event. With
  *     one upstream it is, event by event, the watermark of that partition.
- * J2. Its state is a function of the record batches read, in order; since each says how far all
+ * J2. Where there are several sources, an event's type is that of its own source: the upstream tells
+ *     which.
+ * J3. Its state is a function of the record batches read, in order; since each says how far all
  *     upstreams had come, it may begin anywhere.
  */
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
@@ -48,6 +50,15 @@ class GroupColumn implements ColumnVector {
   }
 }
 
+/** By route and by the index that a name is found at: the index of the route's own type, or -1. */
+const typesByRoute = (rekey: RekeyPlan, names: readonly string[]): readonly Int32Array[] =>
+  rekey.routes.map(({ topic, firstType }) =>
+    Int32Array.from(names, (name) => {
+      const own = topic.types.findIndex((type) => type.name === name);
+      return own < 0 ? -1 : firstType + own;
+    }),
+  );
+
 export class RekeyedIntake implements EventBatch {
   /** Last record batch read; 0 before the first. */
   sequence = 0;
@@ -60,6 +71,10 @@ export class RekeyedIntake implements EventBatch {
   readonly columns: ReadonlyMap<string, ColumnVector>;
 
   readonly #rekey: RekeyPlan;
+  /** By upstream: which route it belongs to. */
+  readonly #routeOf: Int32Array;
+  /** By route: the type of each type that the scanner tells; undefined for one route, where they agree. */
+  readonly #typesOf: readonly Int32Array[] | undefined;
   readonly #scanner: RecordBatchScanner;
   readonly #payloads: PayloadScanner;
   readonly #groups = new GroupColumn();
@@ -71,7 +86,11 @@ export class RekeyedIntake implements EventBatch {
 
   constructor(plan: ProjectionPlan, rekey: RekeyPlan) {
     this.#rekey = rekey;
-    this.#scanner = new RecordBatchScanner(plan.topic.types.map((type) => type.name));
+    const names = plan.topic.types.map((type) => type.name);
+    this.#scanner = new RecordBatchScanner(names);
+    this.#routeOf = new Int32Array(rekey.upstreams);
+    rekey.routes.forEach(({ firstUpstream }, route) => this.#routeOf.fill(route, firstUpstream));
+    this.#typesOf = rekey.routes.length === 1 ? undefined : typesByRoute(rekey, names);
     this.#payloads = new PayloadScanner(plan.topic, plan.columns);
     this.#watermark = new MergedWatermark(rekey.upstreams);
     this.columns = new Map<string, ColumnVector>([
@@ -119,9 +138,10 @@ export class RekeyedIntake implements EventBatch {
     this.#origins ??= Rekeyed.decode(this.bytes.subarray(rekeyedStart, rekeyedEnd));
     const { partitions, sequences, indexes, ingestTimes } = this.#origins;
     const upstream = partitions[row] ?? 0;
-    const route = this.#rekey.routes.findLast((each) => each.firstUpstream <= upstream);
+    const source = this.#routeOf[upstream] ?? 0;
     return {
-      partition: upstream - (route?.firstUpstream ?? 0),
+      source,
+      partition: upstream - (this.#rekey.routes[source]?.firstUpstream ?? 0),
       sequence: sequences[row] ?? 0,
       index: indexes[row] ?? 0,
       ingestTime: ingestTimes[row] ?? 0,
@@ -170,9 +190,12 @@ export class RekeyedIntake implements EventBatch {
       }
       watermarks[row] = watermark.value;
       verdicts[row] = ACCEPTED;
+      if (this.#typesOf !== undefined && upstream >= 0 && typeIndexes[row]! >= 0) {
+        typeIndexes[row] = this.#typesOf[this.#routeOf[upstream]!]![typeIndexes[row]!]!;
+      }
       const error = errors.has(row)
         ? errors.get(row)
-        : upstream < 0 || this.#groups.valid[row] === 0
+        : upstream < 0 || typeIndexes[row]! < 0 || this.#groups.valid[row] === 0
           ? "the re-keyed log does not say where the event belongs"
           : this.#payloads.scan(bytes, dataStarts[row]!, dataEnds[row]!, typeIndexes[row]!, row);
       if (error === undefined) continue;

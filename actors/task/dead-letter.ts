@@ -11,7 +11,7 @@ const decoder = new TextDecoder();
 
 /** Whose dead letter it is. */
 export interface DeadLetterTask {
-  readonly plan: Pick<ProjectionPlan, "definition" | "topic">;
+  readonly plan: Pick<ProjectionPlan, "definition" | "topic" | "sources">;
   readonly version: number;
   readonly partition: number;
 }
@@ -26,11 +26,16 @@ export interface DeadLetterVerdict {
 /** Where a row stands in its topic's log: there, unless it was re-keyed, where the batch does. */
 export const originOf = (batch: EventBatch, row: number, partition: number): EventOrigin =>
   batch.originOf?.(row) ?? {
+    source: 0,
     partition,
     sequence: batch.sequence,
     index: row,
     ingestTime: batch.ingestTime,
   };
+
+/** The topic of an event's own log. */
+export const topicOfSource = ({ topic, sources }: DeadLetterTask["plan"], source: number): string =>
+  (sources?.[source]?.topic ?? topic).definition.name;
 
 /** Position and ingest time are those of the topic's log, also where the event was re-keyed. */
 export const deadLetterOf = (
@@ -43,10 +48,10 @@ export const deadLetterOf = (
   const text = (start: number, end: number) => decoder.decode(bytes.subarray(start, end));
   const eventTime = batch.eventTimes[row]!;
   const watermark = batch.watermarks[row]!;
-  const { ingestTime, ...position } = originOf(batch, row, task.partition);
+  const { source, ingestTime, ...position } = originOf(batch, row, task.partition);
   return {
     reason: verdict.reason ?? 0,
-    topic: task.plan.topic.definition.name,
+    topic: topicOfSource(task.plan, source),
     projection: task.plan.definition.name,
     version: task.version,
     position,

@@ -8,7 +8,7 @@
 import type { ProjectionDefinition } from "../../projections/definition/definition.ts";
 import { planProjection, planTopic } from "../../projections/definition/plan-projection.ts";
 import type { EventTypeSchema, ProjectionPlan } from "../../projections/definition/plan.ts";
-import { topicOf } from "../../projections/definition/make-definition.ts";
+import { topicsOf } from "../../projections/definition/make-definition.ts";
 import { at, shown } from "../../projections/definition/reading.ts";
 import type { Fields, Mistakes } from "../../projections/definition/reading.ts";
 import { DefinitionError, SchemaError } from "../../projections/errors.ts";
@@ -19,7 +19,8 @@ export const PULSE: EventTypeSchema = { name: "tidemark.testkit.Pulse", fields: 
 
 export interface NamedProjection {
   readonly definition: ProjectionDefinition;
-  readonly topic: unknown;
+  /** All that it reads. */
+  readonly topics: readonly unknown[];
 }
 
 /** Projections that a case may name. */
@@ -55,13 +56,13 @@ export const planCase = (
     if (given["topic"] !== undefined) {
       mistakes.add("topic", `${shown(projection)} has its own; leave it out`);
     }
-    return plan(found.definition, found.topic as Fields, loadSchemas, mistakes);
+    return plan(found.definition, found.topics as readonly Fields[], loadSchemas, mistakes);
   }
   const definition = mistakes.record(projection, "projection");
   if (definition === undefined) return undefined;
-  const own = topicOf(definition as unknown as ProjectionDefinition);
-  if (own !== undefined && given["topic"] === undefined) {
-    return plan(definition, own as unknown as Fields, loadSchemas, mistakes);
+  const own = topicsOf(definition as unknown as ProjectionDefinition);
+  if (own.length > 0 && given["topic"] === undefined) {
+    return plan(definition, own as unknown as readonly Fields[], loadSchemas, mistakes);
   }
   const topic = mistakes.record(given["topic"] ?? {}, "topic");
   return topic === undefined ? undefined : planInline(definition, topic, mistakes);
@@ -91,7 +92,7 @@ const planInline = (
   const schemas = files.size === 0 ? (topic["schemas"] as readonly string[]) : [...files.keys()];
   return plan(
     { name: "case", topic: name, ...definition },
-    { ...TOPIC, ...topic, name, types, schemas },
+    [{ ...TOPIC, ...topic, name, types, schemas }],
     files.size === 0 ? loadSchemas : () => loadSchemas(schemas, (path) => files.get(path)),
     mistakes,
   );
@@ -127,16 +128,24 @@ const protosOf = (types: Fields, mistakes: Mistakes): ReadonlyMap<string, string
 
 const plan = (
   definition: unknown,
-  topic: Fields,
+  topics: readonly Fields[],
   load: (paths: readonly string[]) => SchemaSet,
   mistakes: Mistakes,
 ): CasePlan | undefined => {
   let part = "topic";
   try {
-    const schemas = load((topic["schemas"] ?? []) as readonly string[]);
-    const topicPlan = planTopic(topic as never, schemas);
+    const planned = topics.map((topic) => {
+      const schemas = load((topic["schemas"] ?? []) as readonly string[]);
+      return { schemas, topic: planTopic(topic as never, schemas) };
+    });
     part = "projection";
-    return { plan: withPulse(planProjection(definition as never, topicPlan)), schemas };
+    const [first, ...others] = planned;
+    const plans = others.map(({ topic }) => topic);
+    const made = planProjection(definition as ProjectionDefinition, first!.topic, plans);
+    if (made.sources !== undefined) {
+      return mistakes.add("projection", "reads several topics, and cases have one");
+    }
+    return { plan: withPulse(made), schemas: first!.schemas };
   } catch (error) {
     if (error instanceof DefinitionError) {
       for (const { path, message } of error.mistakes) {

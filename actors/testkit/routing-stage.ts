@@ -7,7 +7,7 @@ import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { rekeyOf } from "../../projections/definition/rekey.ts";
-import type { RekeyPlan } from "../../projections/definition/rekey.ts";
+import type { RekeyPlan, RoutePlan } from "../../projections/definition/rekey.ts";
 import { Intake } from "../intake/intake.ts";
 import { RekeyWriter } from "../rekey/rekey-writer.ts";
 import { RoutingCore } from "../rekey/routing-core.ts";
@@ -53,9 +53,9 @@ export class RoutingStage {
     this.#plan = plan;
     this.#rekey = rekeyOf(plan);
     this.#version = version;
-    this.#lanes = Array.from({ length: this.#rekey.upstreams }, (_, partition) => ({
-      intake: this.#makeIntake(),
-      core: this.#makeCore(partition),
+    this.#lanes = Array.from({ length: this.#rekey.upstreams }, (_, upstream) => ({
+      intake: this.#makeIntake(upstream),
+      core: this.#makeCore(upstream),
       sequence: 0,
     }));
     this.#lasts = Array.from({ length: this.#rekey.partitions }, () => undefined);
@@ -67,26 +67,31 @@ export class RoutingStage {
     return this.#lanes.map(({ core }) => core);
   }
 
-  #makeIntake(): Intake {
-    const { topic, columns } = this.#rekey.routes[0]!;
+  #routeOf(upstream: number): RoutePlan {
+    return this.#rekey.routes.findLast(({ firstUpstream }) => firstUpstream <= upstream)!;
+  }
+
+  #makeIntake(upstream: number): Intake {
+    const { topic, columns } = this.#routeOf(upstream);
     return new Intake(topic, columns);
   }
 
-  #makeCore(partition: number): RoutingCore {
+  #makeCore(upstream: number): RoutingCore {
+    const route = this.#routeOf(upstream);
     return new RoutingCore({
       plan: this.#plan,
       rekey: this.#rekey,
-      route: this.#rekey.routes[0]!,
+      route,
       version: this.#version,
-      partition,
+      partition: upstream - route.firstUpstream,
     });
   }
 
-  /** One record batch of a source's partition, committed; gives what became dead letters. */
-  route(partition: number, data: Uint8Array): readonly DeadLetter[] {
-    const lane = this.#lanes[partition]!;
+  /** One record batch of an upstream, committed; gives what became dead letters. */
+  route(upstream: number, data: Uint8Array): readonly DeadLetter[] {
+    const lane = this.#lanes[upstream]!;
     lane.core.apply(lane.intake.read(++lane.sequence, data));
-    return this.#commit(partition).deadLetters;
+    return this.#commit(upstream).deadLetters;
   }
 
   #commit(partition: number): Commit {
@@ -126,7 +131,7 @@ export class RoutingStage {
     const hex = (core: RoutingCore) => Buffer.from(core.digest()).toString("hex");
     return this.#lanes.flatMap((lane, partition) => {
       const { intake, core } = lane;
-      lane.intake = this.#makeIntake();
+      lane.intake = this.#makeIntake(partition);
       lane.intake.restore(intake.snapshot());
       lane.core = this.#makeCore(partition);
       lane.core.restore(core.snapshot());

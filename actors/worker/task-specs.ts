@@ -64,6 +64,7 @@ const routesFrom = (topic: TopicPlan, { routes }: RekeyPlan): readonly RoutePlan
 export const rekeyedTopicOf = (plan: ProjectionPlan, version: number): RekeyedTopic => ({
   name: routedTopic(plan.definition.name, version),
   partitions: rekeyOf(plan).partitions,
+  // Of several sources the longest.
   retentionMs: plan.topic.definition.retentionMs,
 });
 

@@ -18,6 +18,7 @@ import {
   routedTopic,
 } from "../../proto/subjects.ts";
 import type { TaskId } from "../../proto/subjects.ts";
+import { sourceNames } from "../../projections/definition/join-sources.ts";
 import type { Config } from "../config/config.ts";
 import { request, storedMessage, type ApiFailure, type StreamInfo } from "../nats/jetstream-api.ts";
 import type { Link } from "../nats/link.ts";
@@ -44,6 +45,8 @@ export interface TaskSurvey {
   readonly partition: number;
   /** Whose log it reads; undefined where that is not configured here, and of merging tasks. */
   readonly topic: string | undefined;
+  /** Which of that topic; that of the task, unless the projection has several sources. */
+  readonly inputPartition: number;
   readonly marker: Marker;
   /** Of the version that reads and subjects follow; nobody works on the others. */
   readonly active: boolean;
@@ -178,6 +181,18 @@ const activeVersions = Effect.fnUntraced(function* (
 const sameVersion = (a: Found, b: Found): boolean =>
   a.projection === b.projection && a.version === b.version;
 
+/** Upstreams are the partitions of all sources, numbered through. */
+const sourceOf = ({ topics, projections }: SurveyPlan, projection: string, upstream: number) => {
+  const definition = projections.find(({ name }) => name === projection);
+  let inputPartition = upstream;
+  for (const topic of definition === undefined ? [] : sourceNames(definition)) {
+    const partitions = topics.find(({ name }) => name === topic)?.partitions;
+    if (partitions === undefined || inputPartition < partitions) return { topic, inputPartition };
+    inputPartition -= partitions;
+  }
+  return { topic: undefined, inputPartition: upstream };
+};
+
 const placeTask = (
   task: Found,
   all: readonly Found[],
@@ -188,7 +203,7 @@ const placeTask = (
   const { root, projection, version, partition, marker } = task;
   const { version: live, routing } = versions.get(projection) ?? FIRST_ACTIVE;
   const active = version === (root === "routed" ? routing : live);
-  const place = { projection, version, partition, marker, active };
+  const place = { projection, version, partition, marker, active, inputPartition: partition };
   const partials = all.filter((other) => other.root === "partials" && sameVersion(task, other));
   if (root === "results" && partials.length > 0) {
     // Its input is the partials in RESULTS.
@@ -197,15 +212,15 @@ const placeTask = (
     return { ...place, kind: "merge", topic: undefined, lag };
   }
   const rekeyed = all.some((other) => other.root === "routed" && other.projection === projection);
-  const topic =
+  const input =
     rekeyed && root === "results"
-      ? routedTopic(projection, routing)
-      : plan.projections.find(({ name }) => name === projection)?.topic;
-  const log = streams.get(eventsStream(topic ?? "", partition))?.state;
+      ? { topic: routedTopic(projection, routing), inputPartition: partition }
+      : sourceOf(plan, projection, partition);
+  const log = streams.get(eventsStream(input.topic ?? "", input.inputPartition))?.state;
   const lag =
     log === undefined || !active ? undefined : Math.max(0, log.last_seq - marker.inputSequence);
   const kind = ({ results: "window", partials: "partial", routed: "routing" } as const)[root];
-  return { ...place, kind, topic, lag };
+  return { ...place, ...input, kind, lag };
 };
 
 const byPlace = (a: TaskSurvey, b: TaskSurvey): number =>

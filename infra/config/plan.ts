@@ -12,7 +12,7 @@ import { ConfigError } from "./errors.ts";
 export interface PlannedTopic {
   readonly plan: TopicPlan;
   readonly schemas: SchemaSet;
-  /** In order of the configuration. */
+  /** In order of the configuration. One that reads several topics is that of its first. */
   readonly projections: readonly ProjectionPlan[];
 }
 
@@ -44,11 +44,16 @@ export const planConfig = (
     const schemas = attempt(subject, () => loadSchemas(topic.schemas));
     const plan = schemas && attempt(subject, () => planTopic(topic, schemas));
     if (schemas === undefined || plan === undefined) return [];
-    const projections = config.projections
-      .filter((definition) => definition.topic === topic.name)
-      .flatMap((definition) => attempt("", () => planProjection(definition, plan)) ?? []);
-    return { plan, schemas, projections };
+    return { plan, schemas };
   });
+  const plans = planned.map(({ plan }) => plan);
+  const withProjections = planned.map(({ plan, schemas }) => ({
+    plan,
+    schemas,
+    projections: config.projections
+      .filter((definition) => definition.topic === plan.definition.name)
+      .flatMap((definition) => attempt("", () => planProjection(definition, plan, plans)) ?? []),
+  }));
   if (mistakes.length > 0) throw new ConfigError({ mistakes });
-  return planned;
+  return withProjections;
 };

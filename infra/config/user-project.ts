@@ -2,7 +2,7 @@
  * What a project's files define: its topics and projections, and the settings of its configuration
  * file. Gathers every mistake with the file that it is in.
  *
- * U1. A projection brings its topic along. The same definition met twice is one; two that differ
+ * U1. A projection brings its topics along. The same definition met twice is one; two that differ
  *     under one name are a mistake.
  */
 import { existsSync } from "node:fs";
@@ -18,7 +18,8 @@ import { suggestion } from "../../projections/definition/did-you-mean.ts";
 import { canonicalJson, writtenDigest } from "../../projections/definition/digest.ts";
 import { KINDS } from "../../projections/definition/kinds.ts";
 import { resolveLookupFiles } from "../../projections/definition/lookup-files.ts";
-import { topicOf } from "../../projections/definition/make-definition.ts";
+import { sourceNames } from "../../projections/definition/join-sources.ts";
+import { topicsOf } from "../../projections/definition/make-definition.ts";
 import { at, Mistakes, type Fields } from "../../projections/definition/reading.ts";
 import { SHIPPED_MODULE, type CodeOrigin } from "./config.ts";
 import type { ProjectionFile } from "./discover.ts";
@@ -44,7 +45,7 @@ const isObject = (value: unknown): value is object => typeof value === "object" 
 
 const isProjection = (value: unknown): value is ProjectionDefinition =>
   isObject(value) &&
-  (topicOf(value as ProjectionDefinition) !== undefined ||
+  (topicsOf(value as ProjectionDefinition).length > 0 ||
     "aggregates" in value ||
     ("kind" in value && Object.hasOwn(KINDS, String(value.kind))));
 
@@ -147,12 +148,14 @@ export class UserProject {
   /** To be called at the end: a projection that came as data names a topic that someone gave. */
   checkTopics(): void {
     for (const { definition, label } of this.#projections.values()) {
-      if (this.#topics.has(definition.topic)) continue;
-      const name = JSON.stringify(definition.topic);
-      this.#mistakes.add(
-        at(label, "topic"),
-        `there is no topic ${name}${suggestion(definition.topic, this.#topics.keys(), "topics")}`,
-      );
+      for (const topic of new Set([definition.topic, ...sourceNames(definition)])) {
+        if (this.#topics.has(topic)) continue;
+        this.#mistakes.add(
+          at(label, "topic"),
+          `there is no topic ${JSON.stringify(topic)}` +
+            suggestion(topic, this.#topics.keys(), "topics"),
+        );
+      }
     }
   }
 
@@ -212,9 +215,10 @@ export class UserProject {
     const definition = checkProjection(value, mistakes, undefined)?.definition;
     this.#addAll(mistakes, label);
     if (definition === undefined || mistakes.list.length > 0) return;
-    const topic = topicOf(value as ProjectionDefinition);
     const folder = module === SHIPPED_MODULE ? "" : dirname(module);
-    if (topic !== undefined) this.#takeTopic(topic, at(label, "source"), folder);
+    for (const topic of topicsOf(value as ProjectionDefinition)) {
+      this.#takeTopic(topic, at(label, "source"), folder);
+    }
     const resolved = resolveLookupFiles(definition, folder);
     this.#put(this.#projections, { definition: resolved, label }, "projections");
     if (!holdsCode(resolved) || this.#code.has(resolved.name)) return;

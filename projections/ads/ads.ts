@@ -1,34 +1,44 @@
 /**
  * Advertising: which impressions were clicked, and by whom?
  *
- * Topic `ad-delivery` is keyed by impression. `impression-clicks` joins each impression with its clicks
- * within ten minutes, and gives those without one too: the material of click-through rates, whole and
- * exact, ten minutes after the fact.
- *
- * Topic `ad-users` is keyed by user. `click-segments` gives each click the segment that its user was in
+ * Three teams, three topics: the ad server shows, the browser clicks, the data team segments. What they
+ * share is not how their topics are keyed. `impression-clicks` joins each impression with its clicks within
+ * ten minutes, and gives those without one too: the material of click-through rates, whole and
+ * exact, ten minutes after the fact. `click-segments` gives each click the segment that its user was in
  * at the time of the click, not the one that the user is in now.
  */
 import { event, field, join, left, lookup, right, topic } from "../index.ts";
 
-export const adDelivery = topic("ad-delivery", {
-  schemas: ["./ads.proto"],
-  types: ["ads.Impression", "ads.Click"],
+const SCHEMAS = ["./ads.proto"];
+
+/** Keyed by impression. */
+export const adImpressions = topic("ad-impressions", {
+  schemas: SCHEMAS,
+  types: ["ads.Impression"],
   partitions: 4,
-  maxOutOfOrderness: "30 seconds",
+  maxOutOfOrderness: "10 seconds",
 });
 
-export const adUsers = topic("ad-users", {
-  schemas: ["./ads.proto"],
-  types: ["ads.Click", "ads.SegmentAssigned", "ads.SegmentCleared"],
-  partitions: 4,
+/** Keyed by user. Browsers report when they can. */
+export const adClicks = topic("ad-clicks", {
+  schemas: SCHEMAS,
+  types: ["ads.Click"],
+  partitions: 2,
+  maxOutOfOrderness: "1 minute",
+});
+
+/** Keyed by user. */
+export const adSegments = topic("ad-segments", {
+  schemas: SCHEMAS,
+  types: ["ads.SegmentAssigned", "ads.SegmentCleared"],
+  partitions: 2,
   maxOutOfOrderness: "30 seconds",
 });
 
 export const impressionClicks = join("impression-clicks", {
   description: "Impressions with their clicks within ten minutes, or without",
-  source: adDelivery,
-  left: { types: ["ads.Impression"] },
-  right: { types: ["ads.Click"], where: field("automated").not() },
+  left: { source: adImpressions },
+  right: { source: adClicks, key: field("impression"), where: field("automated").not() },
   within: { after: "10 minutes" },
   mode: "left",
   values: {
@@ -48,9 +58,8 @@ const SEGMENTS = {
 
 export const clickSegments = join("click-segments", {
   description: "Clicks with the segment of their user as of the click",
-  source: adUsers,
-  left: { types: ["ads.Click"], where: field("automated").not() },
-  right: { types: ["ads.SegmentAssigned", "ads.SegmentCleared"] },
+  left: { source: adClicks, where: field("automated").not() },
+  right: { source: adSegments },
   asOf: { deleted: event.type.eq("ads.SegmentCleared"), ttl: "90 days" },
   mode: "left",
   values: {

@@ -4,6 +4,7 @@ import { checkProjection } from "./check-projection.ts";
 import { planProjection, planTopic } from "./plan-projection.ts";
 import type { JoinProjection } from "./definition.ts";
 import type { JoinPlan } from "./plan.ts";
+import { rekeyOf } from "./rekey.ts";
 import { Mistakes } from "./reading.ts";
 
 const schemas = parseSchema(`
@@ -14,6 +15,11 @@ const schemas = parseSchema(`
 `);
 const topic = planTopic(
   { name: "ads", schemas: ["/ads.proto"], types: ["ads.Impression", "ads.Click"] } as never,
+  schemas,
+);
+
+const clicks = planTopic(
+  { name: "clicks", partitions: 3, schemas: ["/ads.proto"], types: ["ads.Click"] } as never,
   schemas,
 );
 
@@ -31,10 +37,10 @@ const good = {
 
 const data = (changes: object) => JSON.parse(JSON.stringify({ ...good, ...changes })) as unknown;
 const planned = (changes: object = {}): JoinPlan =>
-  planProjection(data(changes) as JoinProjection, topic);
+  planProjection(data(changes) as JoinProjection, topic, [clicks]);
 const told = (changes: object, withTopic = true): readonly string[] => {
   const mistakes = new Mistakes();
-  checkProjection(data(changes), mistakes, withTopic ? topic : undefined);
+  checkProjection(data(changes), mistakes, withTopic ? [topic, clicks] : undefined);
   return mistakes.list.map(({ path, message }) => `${path}: ${message}`);
 };
 const digest = (changes: object = {}): string =>
@@ -78,6 +84,64 @@ describe("a join", () => {
     expect(planned()).toMatchObject({ merged: false, rekeyed: false });
   });
 
+  it("may have sides of two topics, each with its own key", () => {
+    const right = { topic: "clicks", key: { field: "campaign" }, where: { field: "automated" } };
+    const cost = { op: "gt", args: [{ field: "cost" }, { literal: 0 }] };
+    const plan = planned({ right, left: { types: ["ads.Impression"], where: cost } });
+    expect(plan).toMatchObject({ merged: false, rekeyed: true, where: undefined });
+    expect(plan.topic.types.map((type) => type.name)).toEqual([
+      "ads.Impression",
+      "ads.Click",
+      "ads.Click",
+    ]);
+    expect([plan.left.reads, plan.right.reads]).toEqual([
+      [true, false, false],
+      [false, false, true],
+    ]);
+    expect([plan.left.where, plan.right.where]).toEqual([undefined, undefined]);
+    const { routes, upstreams, partitions } = rekeyOf(plan);
+    expect(routes).toMatchObject([
+      { firstUpstream: 0, firstType: 0, reads: [true, false], where: cost, key: { event: "key" } },
+      { firstUpstream: 8, firstType: 2, reads: [true], key: { field: "campaign" } },
+    ]);
+    expect(routes.map(({ columns }) => columns.map(({ path }) => path))).toEqual([
+      ["cost"],
+      ["automated", "campaign"],
+    ]);
+    expect([upstreams, partitions]).toEqual([11, 8]);
+    expect(digest(plan.definition)).toBe(Buffer.from(plan.digest).toString("hex"));
+  });
+
+  it("may have both sides from one topic, by different keys", () => {
+    const plan = planned({ right: { types: ["ads.Click"], key: { field: "campaign" } } });
+    expect(plan.rekeyed).toBe(true);
+    expect(rekeyOf(plan).routes.map(({ topic: of }) => of.definition.name)).toEqual(["ads", "ads"]);
+    expect([plan.left.reads, plan.right.reads]).toEqual([
+      [true, false, false, false],
+      [false, false, false, true],
+    ]);
+  });
+
+  it("selects with `where` of the whole join and of the side, by the fields of each", () => {
+    const where = { op: "ne", args: [{ field: "campaign" }, { literal: "" }] };
+    const own = { field: "automated" };
+    const plan = planned({ where, right: { topic: "clicks", where: own } });
+    expect(rekeyOf(plan).routes.map((route) => route.where)).toEqual([
+      where,
+      { op: "and", args: [where, own] },
+    ]);
+  });
+
+  it("has the topic and key of its sides, if it says nothing itself", () => {
+    const both = { topic: "clicks", key: { field: "campaign" } };
+    const { definition, rekeyed } = planProjection(
+      data({ topic: undefined, left: both, right: both }) as JoinProjection,
+      clicks,
+    );
+    expect(definition).toMatchObject({ topic: "clicks", key: { field: "campaign" } });
+    expect(rekeyed).toBe(true);
+  });
+
   it("may have the right side as a table", () => {
     const deleted = { field: "automated" };
     const plan = planned({ within: undefined, asOf: { deleted, ttlMs: "1 day" } });
@@ -116,6 +180,10 @@ describe("a join", () => {
       digest({ left: { types: ["ads.Impression"], where: { literal: true } } }),
       digest({ right: {} }),
       digest({ on: ticks }),
+      digest({ right: { topic: "clicks" } }),
+      digest({ right: { topic: "clicks", key: { field: "campaign" } } }),
+      digest({ right: { topic: "clicks", where: { field: "automated" } } }),
+      digest({ where: { literal: true }, right: { topic: "clicks" } }),
       digest({ within: { afterMs: 5 } }),
       digest({ within: { beforeMs: 5, afterMs: "10 minutes" } }),
       digest({ within: undefined, asOf: {} }),
@@ -195,13 +263,38 @@ describe("mistakes", () => {
       'mode: a join as of event time is "inner" or "left", not "full": the table\'s rows wait for nobody',
     ],
     [
-      { right: { topic: "clicks", types: [] } },
-      'right.topic: is "clicks", but the join reads "ads": both sides must be event types of one topic, ' +
-        "so that events of one key are in one log",
+      { right: { topic: "click", types: [] } },
+      'right.topic: there is no topic "click"; did you mean "clicks"?',
     ],
     [
-      { right: { types: ["ads.Click"], key: { field: "campaign" } } },
-      "right.key: is campaign, but that of the join is event.key: both sides must lie in one log by one key",
+      {
+        left: { topic: "clicks" },
+        right: { topic: "clicks" },
+        values: { id: { event: "id", side: "left" } },
+      },
+      'topic: is "ads", but the sides read "clicks": leave it out',
+    ],
+    [
+      {
+        key: { field: "name" },
+        left: { types: ["ads.Impression"], key: { field: "cost" } },
+        right: { types: ["ads.Click"], key: { field: "campaign" } },
+      },
+      "key: is name, but the sides are grouped by cost and campaign: leave it out",
+    ],
+    [
+      { left: { types: ["ads.Impression"], key: { field: "score" } } },
+      "left.key: cannot be a double, as score is: equal groups need equal keys. Group by a string, an " +
+        "integer or a boolean",
+    ],
+    [
+      { key: { field: "cost" }, right: { topic: "clicks" } },
+      'key.field: event type ads.Click has no field "cost"; the fields are "campaign", "automated", "name"',
+    ],
+    [
+      { right: { topic: "clicks", types: ["ads.Impression"] } },
+      'right.types[0]: topic "clicks" has no event type "ads.Impression"; the types are "ads.Click"',
+      'right: has no event types: "types" of the join names none of its topic',
     ],
     [
       { on: { field: "campaign", side: "left" } },

@@ -1,11 +1,15 @@
 /**
  * Checks what joins have beside what all projections have: their sides, when two events belong together,
- * and the values of results.
- *
- * J1. Both sides lie in one log, under one key: that is what a join needs. `checkOneLog` is the one place
- *     that says so.
+ * and the values of results. Where the sides come from is said in `join-sources.ts`.
  */
-import { article, checkExpression, printExpression, type Scope } from "./check-expression.ts";
+import {
+  article,
+  checkExpression,
+  printExpression,
+  SIDES,
+  type Scope,
+} from "./check-expression.ts";
+import { checkKey } from "./check-key.ts";
 import type { KindChecker } from "./checked-kind.ts";
 import { unionOfColumns } from "./columns.ts";
 import type {
@@ -14,13 +18,14 @@ import type {
   JoinMode,
   JoinSideDefinition,
 } from "./definition.ts";
-import { canonicalJson } from "./digest.ts";
 import { suggestion } from "./did-you-mean.ts";
 import { formatDuration } from "./duration.ts";
 import type { Expression, ExpressionType, SideName } from "./expression.ts";
 import { NAME_RULE, OUTPUT_NAME } from "./output-name.ts";
-import type { JoinPlan, JoinSidePlan } from "./plan.ts";
+import { joinInputs } from "./join-sources.ts";
+import type { JoinPlan, JoinSidePlan, SourcePlan } from "./plan.ts";
 import { ANY_SIGN, at, POSITIVE, shown, Mistakes, type Fields } from "./reading.ts";
+import { columnsOf, readsOf, type UnionPart } from "./union-topic.ts";
 
 export const SIDE_KEYS = [
   "topic",
@@ -45,10 +50,12 @@ export const JOIN_VALUES_MAX = 100;
 
 export const joinKind: KindChecker<JoinPlan> = {
   keys: ["left", "right", "on", "within", "asOf", "mode", "values"],
-  check: (given, { mistakes, scope }) => {
-    const left = checkSide("left", given, mistakes, scope);
-    const right = checkSide("right", given, mistakes, scope);
-    checkOneLog({ left, right }, given, mistakes);
+  inputs: joinInputs,
+  check: (given, { mistakes, scope, apart, union }) => {
+    const side = (name: SideName): CheckedSide | undefined =>
+      checkSide(name, given, { mistakes, scope, apart, part: union?.parts[SIDES.indexOf(name)] });
+    const left = side("left");
+    const right = side("right");
     const { within, asOf } = checkMatch(given, right?.scope, mistakes);
     const mode = checkMode(given["mode"], asOf !== undefined, mistakes);
     const sides = left?.scope && right?.scope && { left: left.scope, right: right.scope };
@@ -70,8 +77,8 @@ export const joinKind: KindChecker<JoinPlan> = {
       },
       plan: {
         kind: "join",
-        left: sidePlanOf(left ?? NO_SIDE),
-        right: sidePlanOf(right ?? NO_SIDE),
+        left: sidePlanOf(left ?? NO_SIDE, apart),
+        right: sidePlanOf(right ?? NO_SIDE, apart),
         ...match,
         values: expressions,
       },
@@ -83,6 +90,9 @@ export const joinKind: KindChecker<JoinPlan> = {
         ...match,
         values: values.map(({ name, expression }) => ({ as: name, of: expression })),
       },
+      sources: [left, right].every((each) => each?.part !== undefined)
+        ? [left, right].map((each) => sourceOf(each!))
+        : undefined,
     };
   },
 };
@@ -92,6 +102,10 @@ interface CheckedSide {
   /** By type index; empty without a scope. */
   readonly reads: readonly boolean[];
   readonly scope: Scope | undefined;
+  /** `where` of the join and of the side. */
+  readonly selects: Expression | undefined;
+  /** Of a join whose sides are apart. */
+  readonly part: UnionPart | undefined;
 }
 
 /** In place of a side after a mistake. */
@@ -99,12 +113,24 @@ const NO_SIDE: CheckedSide = {
   definition: { topic: "", types: [], where: undefined, key: { event: "key" } },
   reads: [],
   scope: undefined,
+  selects: undefined,
+  part: undefined,
 };
 
+/** What routes its events to their key. */
+const sourceOf = ({ definition, reads, scope, selects, part }: CheckedSide): SourcePlan => ({
+  topic: part!.topic,
+  reads: readsOf(part!, reads),
+  columns: columnsOf(part!, [...scope!.columns.values()]),
+  where: selects,
+  key: definition.key,
+});
+
 /** Its columns are complete once all expressions of the join are checked. */
-const sidePlanOf = ({ definition, reads, scope }: CheckedSide): JoinSidePlan => ({
+const sidePlanOf = ({ definition, reads, scope }: CheckedSide, apart: boolean): JoinSidePlan => ({
   reads,
-  where: definition.where,
+  // Events of sides that are apart were selected before they came together.
+  where: apart ? undefined : definition.where,
   columns: [...(scope?.columns.values() ?? [])],
 });
 
@@ -125,11 +151,17 @@ const noteColumns = (scope: Scope, sides: NonNullable<Scope["sides"]>): void => 
   for (const column of unionOfColumns(readers)) scope.columns.set(column.path, column);
 };
 
+interface SideContext {
+  readonly mistakes: Mistakes;
+  readonly scope: Scope | undefined;
+  readonly apart: boolean;
+  readonly part: UnionPart | undefined;
+}
+
 const checkSide = (
   path: SideName,
   join: Fields,
-  mistakes: Mistakes,
-  scope: Scope | undefined,
+  { mistakes, scope, apart, part }: SideContext,
 ): CheckedSide | undefined => {
   const value = join[path];
   if (value === undefined) {
@@ -139,68 +171,55 @@ const checkSide = (
   const given = mistakes.object(value, path, SIDE_KEYS);
   if (given === undefined) return undefined;
   const topic = mistakes.text(given["topic"] ?? join["topic"] ?? "", at(path, "topic"));
-  const types = checkTypes(given["types"] ?? [], at(path, "types"), mistakes, scope);
+  const here = scope?.types.map((type, index) => (isOf(part, index) ? type : undefined));
+  const types = checkTypes(given["types"] ?? [], at(path, "types"), mistakes, here, part);
   const reads =
-    scope?.types.map(
-      (type) => type !== undefined && (types.length === 0 || types.includes(type.name)),
-    ) ?? [];
+    here?.map((type) => type !== undefined && (types.length === 0 || types.includes(type.name))) ??
+    [];
   const own: Scope | undefined = scope && {
     types: scope.types.map((type, index) => (reads[index] ? type : undefined)),
     columns: new Map(),
   };
-  const where = checkBoolean(given["where"] ?? undefined, at(path, "where"), mistakes, own);
-  const key =
-    (given["key"] ?? undefined) === undefined
-      ? keyOf(join)
-      : checkExpression(given["key"], at(path, "key"), mistakes, undefined)?.expression;
-  if (topic === undefined || key === undefined) return undefined;
-  return { definition: { topic, types, where, key }, reads, scope: own };
-};
-
-/** J1. Sides of different topics, or keys, need one log that holds both. */
-const checkOneLog = (
-  sides: Readonly<Partial<Record<SideName, CheckedSide | undefined>>>,
-  join: Fields,
-  mistakes: Mistakes,
-): void => {
-  const joinKey = keyOf(join);
-  for (const [side, checked] of Object.entries(sides)) {
-    const { topic, key } = checked?.definition ?? {};
-    if (typeof join["topic"] === "string" && topic !== undefined && topic !== join["topic"]) {
-      mistakes.add(
-        at(side, "topic"),
-        `is ${shown(topic)}, but the join reads ${shown(join["topic"])}: both sides must be event ` +
-          "types of one topic, so that events of one key are in one log",
-      );
-    }
-    if (key === undefined || joinKey === undefined) continue;
-    if (canonicalJson(key) === canonicalJson(joinKey)) continue;
-    mistakes.add(
-      at(side, "key"),
-      `is ${printExpression(key)}, but that of the join is ${printExpression(joinKey)}: both sides must ` +
-        "lie in one log by one key",
-    );
+  if (part !== undefined && !reads.includes(true)) {
+    mistakes.add(path, `has no event types: "types" of the join names none of its topic`);
   }
+  const where = checkBoolean(given["where"] ?? undefined, at(path, "where"), mistakes, own);
+  const ofJoin = (given["key"] ?? undefined) === undefined;
+  const key = checkKey(
+    given["key"] ?? join["key"],
+    ofJoin ? "key" : at(path, "key"),
+    // The key of the whole join is checked as that of any projection, unless its sides are apart.
+    ofJoin && !apart ? new Mistakes() : mistakes,
+    apart ? own : undefined,
+  );
+  const all = apart
+    ? checkBoolean(join["where"] ?? undefined, "where", own ? mistakes : new Mistakes(), own)
+    : undefined;
+  if (topic === undefined || key === undefined) return undefined;
+  const selects = all && where ? ({ op: "and", args: [all, where] } as const) : (all ?? where);
+  return { definition: { topic, types, where, key }, reads, scope: own, selects, part };
 };
 
-/** The join's own key, which is checked as that of any projection: its mistakes are not told again. */
-const keyOf = (join: Fields): Expression | undefined =>
-  checkExpression(join["key"] ?? { event: "key" }, "key", new Mistakes(), undefined)?.expression;
+const isOf = (part: UnionPart | undefined, type: number): boolean =>
+  part === undefined || (type >= part.firstType && type < part.firstType + part.topic.types.length);
 
 const checkTypes = (
   value: unknown,
   path: string,
   mistakes: Mistakes,
-  scope: Scope | undefined,
+  types: Scope["types"] | undefined,
+  part: UnionPart | undefined,
 ): readonly string[] => {
   const items = mistakes.items(value, path) ?? [];
-  const known = scope?.types.flatMap((type) => type?.name ?? []);
+  const known = types?.flatMap((type) => type?.name ?? []);
+  const reader =
+    part === undefined ? "the join reads" : `topic ${shown(part.topic.definition.name)} has`;
   items.forEach((item, index) => {
     const type = mistakes.text(item, at(path, index));
     if (type === undefined || known === undefined || known.includes(type)) return;
     mistakes.add(
       at(path, index),
-      `the join reads no event type ${shown(type)}` + suggestion(type, known, "types"),
+      `${reader} no event type ${shown(type)}` + suggestion(type, known, "types"),
     );
   });
   return items.filter((item) => typeof item === "string");

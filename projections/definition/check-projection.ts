@@ -9,8 +9,11 @@ import type { CheckedKind, KindChecker } from "./checked-kind.ts";
 import type { ProjectionBase, ProjectionDefinition, SubjectsDefinition } from "./definition.ts";
 import { suggestion } from "./did-you-mean.ts";
 import { DEFAULT_KIND, KINDS } from "./kinds.ts";
+import { checkKey, isEventKey } from "./check-key.ts";
+import type { Inputs } from "./checked-kind.ts";
 import type { FieldColumn, ProjectionKind, TopicPlan } from "./plan.ts";
 import { at, BUCKETS, shown, type Mistakes } from "./reading.ts";
+import { unionOfTopics, type UnionTopic } from "./union-topic.ts";
 
 /** Meaningful only if no mistake was noted. */
 export interface CheckedProjection {
@@ -19,6 +22,10 @@ export interface CheckedProjection {
   readonly kind: CheckedKind;
   /** Grouped by something other than the event's key. */
   readonly merged: boolean;
+  /** Whether its events come from several topics, or from one by several keys. */
+  readonly apart: boolean;
+  /** Of all that it reads; undefined without the topic's plan. */
+  readonly topic: TopicPlan | undefined;
   /** The rest is empty without a topic's plan. By type index: whether it is read. */
   readonly reads: readonly boolean[];
   readonly columns: readonly FieldColumn[];
@@ -37,7 +44,7 @@ export const BASE_KEYS = [
 export const checkProjection = (
   value: unknown,
   mistakes: Mistakes,
-  topic: TopicPlan | undefined,
+  topics: readonly TopicPlan[] | undefined,
 ): CheckedProjection | undefined => {
   const named = mistakes.record(value, "");
   if (named === undefined) return undefined;
@@ -45,20 +52,27 @@ export const checkProjection = (
   const kind = mistakes.oneOf(named["kind"] ?? DEFAULT_KIND, "kind", kinds);
   if (kind === undefined) return undefined;
   const checker: KindChecker = KINDS[kind];
-  const given = mistakes.object(named, "", [...BASE_KEYS, "kind", ...checker.keys])!;
+  const written = mistakes.object(named, "", [...BASE_KEYS, "kind", ...checker.keys])!;
+  const inputs = checker.inputs?.(written, mistakes) ?? { given: written, apart: undefined };
+  const { given } = inputs;
+  const apart = inputs.apart !== undefined;
+  const union = inputs.apart && topics && unionOf(inputs.apart, topics, mistakes);
+  const topic = apart ? union : topics?.[0];
   const name = checkName(given["name"], "name", mistakes);
   const description = mistakes.text(given["description"] ?? "", "description");
-  const topicName = checkTopicName(given["topic"], mistakes, topic);
+  const topicName = checkTopicName(given["topic"], mistakes, apart ? undefined : topic);
   const types = checkTypes(given["types"] ?? [], mistakes, topic);
   const reads = topic?.types.map((type) => types.length === 0 || types.includes(type.name)) ?? [];
   const scope: Scope | undefined = topic && {
     types: topic.types.map((type, index) => (reads[index] ? type : undefined)),
     columns: new Map(),
   };
-  const where = checkWhere(given["where"] ?? undefined, mistakes, scope);
-  const key = checkKey(given["key"] ?? { event: "key" }, mistakes, scope);
-  const merged = key !== undefined && !("event" in key && key.event === "key");
-  const checked = checker.check(given, { mistakes, scope, merged });
+  // Those of several sources are checked with the types of each.
+  const ownScope = apart ? undefined : scope;
+  const where = checkWhere(given["where"] ?? undefined, mistakes, ownScope);
+  const key = checkKey(given["key"] ?? { event: "key" }, "key", mistakes, ownScope);
+  const merged = key !== undefined && !isEventKey(key);
+  const checked = checker.check(given, { mistakes, scope, merged, apart, union });
   const subjects = checkSubjects(given["subjects"] ?? { by: "key" }, mistakes);
   return {
     // The kind's own part fits the kind: `kinds.ts` says so of each.
@@ -74,9 +88,27 @@ export const checkProjection = (
     } as ProjectionDefinition,
     kind: checked,
     merged,
+    apart,
+    topic,
     reads,
     columns: [...(scope?.columns.values() ?? [])],
   };
+};
+
+const unionOf = (
+  sources: NonNullable<Inputs["apart"]>,
+  topics: readonly TopicPlan[],
+  mistakes: Mistakes,
+): UnionTopic | undefined => {
+  const names = topics.map(({ definition }) => definition.name);
+  const found = sources.flatMap(({ path, topic }) => {
+    const plan = topics[names.indexOf(topic as string)];
+    if (plan === undefined && typeof topic === "string") {
+      mistakes.add(path, `there is no topic ${shown(topic)}${suggestion(topic, names, "topics")}`);
+    }
+    return plan ?? [];
+  });
+  return found.length === sources.length ? unionOfTopics(found) : undefined;
 };
 
 const checkTopicName = (value: unknown, mistakes: Mistakes, topic: TopicPlan | undefined) => {
@@ -118,18 +150,6 @@ const checkWhere = (value: unknown, mistakes: Mistakes, scope: Scope | undefined
     );
   }
   return where?.expression;
-};
-
-const checkKey = (value: unknown, mistakes: Mistakes, scope: Scope | undefined) => {
-  const key = checkExpression(value, "key", mistakes, scope);
-  if (key?.type === "double") {
-    mistakes.add(
-      "key",
-      `cannot be a double, as ${printExpression(key.expression)} is: equal groups need equal ` +
-        "keys. Group by a string, an integer or a boolean",
-    );
-  }
-  return key?.expression;
 };
 
 const checkSubjects = (value: unknown, mistakes: Mistakes): SubjectsDefinition | undefined => {

@@ -1,8 +1,9 @@
 /** What the checker of one kind of projection is given, and what it gives. */
 import type { Scope } from "./check-expression.ts";
 import type { ProjectionBase } from "./definition.ts";
-import type { OutputColumn, PlanBase, ProjectionPlan } from "./plan.ts";
+import type { OutputColumn, PlanBase, ProjectionPlan, SourcePlan } from "./plan.ts";
 import type { Fields, Mistakes } from "./reading.ts";
+import type { UnionTopic } from "./union-topic.ts";
 
 export interface KindContext {
   readonly mistakes: Mistakes;
@@ -10,6 +11,18 @@ export interface KindContext {
   readonly scope: Scope | undefined;
   /** Whether the projection is grouped by something other than the event's key. */
   readonly merged: boolean;
+  /** Whether its events come from several sources, which have a `where` and a key of their own. */
+  readonly apart: boolean;
+  /** Of these; undefined without the topics' plans. */
+  readonly union: UnionTopic | undefined;
+}
+
+/** What a projection says of where its events come from. */
+export interface Inputs {
+  /** With the topic and the key of the whole projection, where only its parts tell them. */
+  readonly given: Fields;
+  /** The topics of its sources, with the paths that name them; undefined for one topic by one key. */
+  readonly apart: readonly { readonly path: string; readonly topic: unknown }[] | undefined;
 }
 
 /** Meaningful only if no mistake was noted. */
@@ -21,10 +34,14 @@ export interface CheckedKind<Plan extends ProjectionPlan = ProjectionPlan> {
   readonly outputs: readonly OutputColumn[];
   /** What results depend on, for the digest: see G1 and G2 there. */
   readonly covered: Readonly<Record<string, unknown>>;
+  /** Of a projection whose events come from several. */
+  readonly sources?: readonly SourcePlan[] | undefined;
 }
 
 export interface KindChecker<Plan extends ProjectionPlan = ProjectionPlan> {
   /** The keys that it has beside those of every projection. */
   readonly keys: readonly string[];
+  /** Of a kind that may have several sources. */
+  inputs?(given: Fields, mistakes: Mistakes): Inputs;
   check(given: Fields, context: KindContext): CheckedKind<Plan>;
 }

@@ -11,7 +11,7 @@ import { createHash } from "node:crypto";
 import type { CheckedProjection } from "./check-projection.ts";
 import type { ProjectionDefinition } from "./definition.ts";
 import { isMachine } from "./statechart-machine.ts";
-import type { TopicPlan } from "./plan.ts";
+import type { FieldColumn, SourcePlan, TopicPlan } from "./plan.ts";
 
 /**
  * JSON with sorted keys and without spaces. Keys that are undefined are left out. A function is its
@@ -41,35 +41,51 @@ export const canonicalJson = (value: unknown): string => {
 export const writtenDigest = (definition: ProjectionDefinition): string =>
   createHash("sha256").update(canonicalJson(definition)).digest("hex").slice(0, 16);
 
-/** 8 bytes. `projection` is the resolved one. */
-export const digestOf = (
-  projection: Omit<CheckedProjection, "merged">,
-  topic: TopicPlan,
-): Uint8Array => {
+/** What results depend on of events that come from one topic by one key. */
+export const coveredOf = ({
+  topic,
+  reads,
+  columns,
+  where,
+  key,
+}: SourcePlan): Readonly<Record<string, unknown>> => {
   const { name, partitions, maxOutOfOrdernessMs, maxFutureSkewMs, dedupeHorizonMs } =
     topic.definition;
-  const { definition, kind, reads, columns } = projection;
-  const { where, key } = definition;
-  const covered = {
+  return {
     topic: { name, partitions, maxOutOfOrdernessMs, maxFutureSkewMs, dedupeHorizonMs },
     types: topic.types
       .filter((_, index) => reads[index])
       .map((type) => type.name)
       .sort(),
-    columns: columns.map(({ path, fields }) => ({
-      path,
-      fields: Object.fromEntries(
-        fields.flatMap((field, index) => {
-          if (field === undefined) return [];
-          const { number, scalar, optional } = field;
-          return [[topic.types[index]!.name, { number, scalar, optional }]];
-        }),
-      ),
-    })),
+    columns: columns.map((column) => ({ path: column.path, fields: coveredFields(column, topic) })),
     where,
     key,
-    ...kind.covered,
   };
+};
+
+const coveredFields = ({ fields }: FieldColumn, topic: TopicPlan) =>
+  Object.fromEntries(
+    fields.flatMap((field, index) => {
+      if (field === undefined) return [];
+      const { number, scalar, optional } = field;
+      return [[topic.types[index]!.name, { number, scalar, optional }]];
+    }),
+  );
+
+/** 8 bytes. `projection` is the resolved one. */
+export const digestOf = ({
+  definition,
+  kind,
+  topic,
+  reads,
+  columns,
+}: CheckedProjection): Uint8Array => {
+  const { where, key } = definition;
+  const { sources } = kind;
+  const covered =
+    sources === undefined
+      ? { ...coveredOf({ topic: topic!, reads, columns, where, key }), ...kind.covered }
+      : { sources: sources.map(coveredOf), ...kind.covered };
   const hash = createHash("sha256").update(canonicalJson(covered)).digest();
   return new Uint8Array(hash.subarray(0, 8));
 };

@@ -12,26 +12,31 @@ import type { Fields, Mistakes } from "./reading.ts";
 import type { Topic } from "./topic.ts";
 
 export interface JoinSideOptions<Type extends string> {
-  /** Event types of this side. Default: all of the topic. */
+  /** Event types of this side. Default: all of its topic. */
   readonly types?: readonly NoInfer<Type>[];
   /** Which of their events. Default: all. */
   readonly where?: BooleanExpression;
-  /** Default: that of the join, which it must be. */
+  /** The topic of this side. Default: that of the join. */
   readonly source?: Topic<Type>;
-  /** Default: that of the join, which it must be. */
+  /** What its events are grouped by. Default: that of the join. */
   readonly key?: AnyExpression;
 }
 
-export interface JoinOptions<Type extends string, Name extends string> {
-  /** The topic of both sides. */
-  readonly source: Topic<Type>;
+export interface JoinOptions<
+  Type extends string,
+  Name extends string,
+  Left extends string = Type,
+  Right extends string = Type,
+> {
+  /** The topic of the sides that have none of their own. */
+  readonly source?: Topic<Type>;
   readonly description?: string;
   /** Event types that it reads. Default: those of the sides. */
-  readonly types?: readonly NoInfer<Type>[];
+  readonly types?: readonly NoInfer<Type | Left | Right>[];
   /** Which events of both sides. Default: all. */
   readonly where?: BooleanExpression;
-  readonly left: JoinSideOptions<Type>;
-  readonly right: JoinSideOptions<Type>;
+  readonly left: JoinSideOptions<Left>;
+  readonly right: JoinSideOptions<Right>;
   /** What events must share to be joined. Default: `event.key`. */
   readonly key?: AnyExpression;
   /** What pairs must be besides: `left.field("x").eq(right.field("x"))`. Default: anything. */
@@ -68,6 +73,8 @@ const SIDE_OPTIONS = [
   "key",
 ] as const satisfies readonly (keyof JoinSideOptions<string>)[];
 
+const nameOf = (source: unknown): unknown => (source as TopicDefinition | undefined)?.name;
+
 /** Options in the names of the data form, with their expressions as data. */
 const asData = (given: Fields, mistakes: Mistakes): Fields => {
   const expression = (value: unknown): unknown =>
@@ -77,7 +84,7 @@ const asData = (given: Fields, mistakes: Mistakes): Fields => {
     const options = mistakes.object(given[name], name, SIDE_OPTIONS);
     return (
       options && {
-        topic: (options["source"] as TopicDefinition | undefined)?.name,
+        topic: nameOf(options["source"]),
         types: options["types"],
         where: expression(options["where"]),
         key: expression(options["key"]),
@@ -111,7 +118,15 @@ const typesOf = (sides: readonly unknown[]): readonly unknown[] => {
 
 const MAKER: Maker = {
   options: ["left", "right", "on", "within", "asOf", "mode", "values"],
+  sources: (given) =>
+    Object.fromEntries(
+      ["left", "right"].map((side) => {
+        const options = given[side] as Fields | null | undefined;
+        return [`${side}.source`, options?.["source"]];
+      }),
+    ),
   spelling: {
+    topic: "source",
     "left.topic": "left.source",
     "right.topic": "right.source",
     "within.beforeMs": "within.before",
@@ -129,7 +144,12 @@ const MAKER: Maker = {
   },
 };
 
-export const join = <const Type extends string, const Name extends string>(
+export const join = <
+  const Type extends string,
+  const Name extends string,
+  const Left extends string = Type,
+  const Right extends string = Type,
+>(
   name: string,
-  options: JoinOptions<Type, Name>,
+  options: JoinOptions<Type, Name, Left, Right>,
 ): Join<Name> => makeDefinition(name, options, MAKER) as Join<Name>;

@@ -1,6 +1,6 @@
 /**
  * What the makers of all kinds of projections share: options are checked as the data that they stand
- * for, mistakes are told in the words of the options, and a definition remembers its topic, unseen by JSON
+ * for, mistakes are told in the words of the options, and a definition remembers its topics, unseen by JSON
  * and by comparisons.
  */
 import { DefinitionError } from "../errors.ts";
@@ -10,17 +10,19 @@ import { toExpression } from "./field-expression.ts";
 import { at, Mistakes, type Fields } from "./reading.ts";
 
 // Registered, so that a definition made by another copy of this package is understood too.
-const TOPIC = Symbol.for("tidemark.topic");
+const TOPICS = Symbol.for("tidemark.topics");
 
-/** The topic that was given as `source`; undefined for definitions that came as JSON. */
-export const topicOf = (definition: ProjectionDefinition): TopicDefinition | undefined =>
-  (definition as { readonly [TOPIC]?: TopicDefinition })[TOPIC];
+/** The topics that were given as `source`, each once; none for definitions that came as JSON. */
+export const topicsOf = (definition: ProjectionDefinition): readonly TopicDefinition[] =>
+  (definition as { readonly [TOPICS]?: readonly TopicDefinition[] })[TOPICS] ?? [];
 
 export interface Maker {
   /** Beside those of every kind. */
   readonly options: readonly string[];
   /** The data that the options of this kind stand for. */
   data(given: Fields, mistakes: Mistakes): Fields;
+  /** Sources that its parts have, by their paths, undefined where a part has none. */
+  sources?(given: Fields): Readonly<Record<string, unknown>>;
   /** Keys of the data that the options call otherwise. */
   readonly spelling?: Readonly<Record<string, string>>;
 }
@@ -30,14 +32,30 @@ const BASE_OPTIONS = ["source", "description", "types", "where", "key", "subject
 const expression = (value: unknown): unknown =>
   value === undefined ? undefined : toExpression(value);
 
-const checkSource = (given: Fields, mistakes: Mistakes): TopicDefinition | undefined => {
-  const source = given["source"] as TopicDefinition | undefined;
-  if (typeof source?.name !== "string") {
-    mistakes.add("source", 'must be a topic, for example topic("orders", { ... })');
-  }
+/** The topics that the options name; the first is that of the whole projection. */
+const checkSources = (
+  given: Fields,
+  parts: Readonly<Record<string, unknown>>,
+  mistakes: Mistakes,
+): readonly TopicDefinition[] => {
+  const ofParts = Object.entries(parts);
+  // May be left out where each part has one.
+  const isOwn = ofParts.length > 0 && ofParts.every(([, source]) => source !== undefined);
+  const named: (readonly [string, unknown])[] = [
+    ...(given["source"] === undefined && isOwn ? [] : [["source", given["source"]] as const]),
+    ...ofParts.filter(([, source]) => source !== undefined),
+  ];
+  const sources = named.flatMap(([path, source]) => {
+    if (typeof (source as TopicDefinition | undefined)?.name === "string") {
+      return source as TopicDefinition;
+    }
+    return mistakes.add(path, 'must be a topic, for example topic("orders", { ... })') ?? [];
+  });
   const types: readonly unknown[] = Array.isArray(given["types"]) ? given["types"] : [];
   types.forEach((type, index) => {
-    if (source?.types?.includes(type as string) !== false) return;
+    const [source] = sources;
+    if (sources.some((each) => each.types?.includes(type as string) !== false)) return;
+    if (source === undefined) return;
     mistakes.unknownName(
       at("types", index),
       `topic ${JSON.stringify(source.name)} has no event type ${JSON.stringify(type)}`,
@@ -46,25 +64,25 @@ const checkSource = (given: Fields, mistakes: Mistakes): TopicDefinition | undef
       "types",
     );
   });
-  return source;
+  return [...new Map(sources.map((source) => [source.name, source])).values()];
 };
 
 /** Throws a {@link DefinitionError} that lists every mistake. */
 export const makeDefinition = (
   name: string,
   options: unknown,
-  { options: own, data, spelling = {} }: Maker,
+  { options: own, data, sources, spelling = {} }: Maker,
 ): ProjectionDefinition => {
   const mistakes = new Mistakes();
   const subject = `projection ${JSON.stringify(name)}`;
   const given = mistakes.object(options, "", [...BASE_OPTIONS, ...own]);
   if (given === undefined) throw new DefinitionError(subject, mistakes.list);
-  const source = checkSource(given, mistakes);
+  const topics = checkSources(given, sources?.(given) ?? {}, mistakes);
   const checked = checkProjection(
     {
       name,
       description: given["description"],
-      topic: source?.name ?? "",
+      topic: topics[0]?.name ?? "",
       types: given["types"],
       where: expression(given["where"]),
       key: expression(given["key"]),
@@ -81,5 +99,5 @@ export const makeDefinition = (
     }));
     throw new DefinitionError(subject, written);
   }
-  return Object.defineProperty(checked.definition, TOPIC, { value: source });
+  return Object.defineProperty(checked.definition, TOPICS, { value: topics });
 };

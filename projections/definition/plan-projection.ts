@@ -50,13 +50,17 @@ type PlanOf<Definition extends ProjectionDefinition> = Extract<
   { readonly kind: NonNullable<Definition["kind"]> }
 >;
 
-/** Throws a {@link DefinitionError} that lists every mistake. */
+/**
+ * Throws a {@link DefinitionError} that lists every mistake. `topic` is that of the definition; `others`
+ * are those that only a part of it reads, such as a side of a join.
+ */
 export const planProjection = <const Definition extends ProjectionDefinition>(
   definition: Definition,
   topic: TopicPlan,
+  others: readonly TopicPlan[] = [],
 ): PlanOf<Definition> => {
   const mistakes = new Mistakes();
-  const resolved = checkProjection(definition, mistakes, topic);
+  const resolved = checkProjection(definition, mistakes, [topic, ...others]);
   // Once more without the topic: the same data, with the names of enum values still in it.
   const written = checkProjection(definition, new Mistakes(), undefined)?.definition;
   if (resolved === undefined || written === undefined || mistakes.list.length > 0) {
@@ -64,19 +68,21 @@ export const planProjection = <const Definition extends ProjectionDefinition>(
   }
   const { definition: resolvedDefinition, kind, reads, columns, merged: byField } = resolved;
   const { where, key } = resolvedDefinition;
-  const rekeyed = byField && requiresKeyLocality(kind.plan.kind, kind.definition);
+  const { apart } = resolved;
+  const rekeyed = apart || (byField && requiresKeyLocality(kind.plan.kind, kind.definition));
   return {
     // The kind's own part fits the kind's definition: `kinds.ts` says so of each.
     ...kind.plan,
     definition: written,
-    topic,
+    topic: resolved.topic!,
+    ...(kind.sources && { sources: kind.sources }),
     reads,
     columns,
-    where,
+    where: apart ? undefined : where,
     key,
     outputs: kind.outputs,
     merged: byField && !rekeyed,
     rekeyed,
-    digest: digestOf(resolved, topic),
+    digest: digestOf(resolved),
   } as unknown as PlanOf<Definition>;
 };

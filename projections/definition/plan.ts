@@ -96,14 +96,31 @@ export interface OutputColumn {
   readonly type: ExpressionType | "any";
 }
 
+/** Where events of a projection come from, if not all from one topic by one key. */
+export interface SourcePlan {
+  readonly topic: TopicPlan;
+  /** By type index of that topic, as the columns are. */
+  readonly reads: readonly boolean[];
+  /** Every payload field of it that expressions mention. */
+  readonly columns: readonly FieldColumn[];
+  readonly where: Expression | undefined;
+  readonly key: Expression;
+}
+
 /** What the plans of all kinds have. */
 export interface PlanBase {
+  /** Of several sources the union: see `union-topic.ts`. */
   readonly topic: TopicPlan;
+  /** In the order of the union; undefined where all events come from `topic`, by `key`. */
+  readonly sources?: readonly SourcePlan[];
   /** By type index: whether the projection reads that type. */
   readonly reads: readonly boolean[];
   /** Every payload field that its expressions mention, each once. */
   readonly columns: readonly FieldColumn[];
-  /** As defined, but with names of enum values replaced by their numbers; so is `key`. */
+  /**
+   * As defined, but with names of enum values replaced by their numbers; so is `key`. Of several
+   * sources each has its own.
+   */
   readonly where: Expression | undefined;
   readonly key: Expression;
   /** The values of results, in their order. */

@@ -19,7 +19,7 @@ import {
   topic,
   tumbling,
 } from "../index.ts";
-import { topicOf } from "./make-definition.ts";
+import { topicsOf } from "./make-definition.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
 
@@ -62,8 +62,8 @@ it("remembers its topic, unseen", () => {
     window: tumbling("1 hour"),
     aggregates: { sales: count() },
   });
-  expect(topicOf(definition)).toBe(sales);
-  expect(topicOf({ ...definition })).toBeUndefined();
+  expect(topicsOf(definition)).toEqual([sales]);
+  expect(topicsOf({ ...definition })).toEqual([]);
   expect(definition).toEqual({ ...definition });
 });
 

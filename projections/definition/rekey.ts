@@ -7,25 +7,23 @@
  * K1. What users wrote stays as it is: both stages are made from the plan, here and nowhere else.
  * K2. The second stage reads the same payloads. Only its key is another column, the group, and what
  *     did not pass `where` is not there.
+ * K3. A route for each source. Where there are several, the type of an event in the second stage tells by
+ *     which of them it came: an event that came by two is there twice.
  */
 import { createHash } from "node:crypto";
-import { canonicalJson } from "./digest.ts";
+import { canonicalJson, coveredOf } from "./digest.ts";
 import type { Expression } from "./expression.ts";
-import type { FieldColumn, ProjectionPlan, TopicPlan } from "./plan.ts";
+import type { FieldColumn, ProjectionPlan, SourcePlan } from "./plan.ts";
 
 /** The column of the group in the second stage. No field of a payload has a name like this. */
 export const GROUP_COLUMN: FieldColumn = { path: "(group)", type: "string", fields: [] };
 
-/** How the events of one source find the partition of their group. */
-export interface RoutePlan {
-  readonly topic: TopicPlan;
-  readonly reads: readonly boolean[];
-  /** What `where` and `key` read. */
-  readonly columns: readonly FieldColumn[];
-  readonly where: Expression | undefined;
-  readonly key: Expression;
+/** How the events of one source find the partition of their group. Its columns are what `where` and `key` read. */
+export interface RoutePlan extends SourcePlan {
   /** Number of its partition 0 among the upstreams: the partitions of all sources, numbered through. */
   readonly firstUpstream: number;
+  /** Of its type 0 in the second stage, whose types are those of all sources. */
+  readonly firstType: number;
 }
 
 export interface RekeyPlan {
@@ -48,32 +46,8 @@ const mentions = (expression: Expression | undefined, path: string): boolean => 
   return false;
 };
 
-/** As `digestOf` covers a whole definition. */
-const coveredBy = ({ topic, reads, columns, where, key }: RoutePlan) => {
-  const { name, partitions, maxOutOfOrdernessMs, maxFutureSkewMs, dedupeHorizonMs } =
-    topic.definition;
-  const fieldsOf = ({ fields }: FieldColumn) =>
-    Object.fromEntries(
-      fields.flatMap((field, index) => {
-        if (field === undefined) return [];
-        const { number, scalar, optional } = field;
-        return [[topic.types[index]!.name, { number, scalar, optional }]];
-      }),
-    );
-  return {
-    topic: { name, partitions, maxOutOfOrdernessMs, maxFutureSkewMs, dedupeHorizonMs },
-    types: topic.types
-      .filter((_, index) => reads[index])
-      .map((type) => type.name)
-      .sort(),
-    columns: columns.map((column) => ({ path: column.path, fields: fieldsOf(column) })),
-    where,
-    key,
-  };
-};
-
 const digestOfRoutes = (routes: readonly RoutePlan[], partitions: number): Uint8Array => {
-  const covered = { partitions, routes: routes.map(coveredBy) };
+  const covered = { partitions, routes: routes.map(coveredOf) };
   const hash = createHash("sha256").update(canonicalJson(covered)).digest();
   return new Uint8Array(hash.subarray(0, 8));
 };
@@ -91,13 +65,22 @@ export const rekeyOf = (plan: ProjectionPlan): RekeyPlan => {
 };
 
 const makeRekey = (plan: ProjectionPlan): RekeyPlan => {
-  const { topic, reads, where, key } = plan;
-  const { partitions } = topic.definition;
-  const columns = plan.columns.filter(({ path }) => mentions(where, path) || mentions(key, path));
-  const routes: readonly RoutePlan[] = [{ topic, reads, columns, where, key, firstUpstream: 0 }];
+  let upstreams = 0;
+  let types = 0;
+  const routes = (plan.sources ?? [plan]).map((source): RoutePlan => {
+    const { topic, reads, where, key } = source;
+    const columns = source.columns.filter(
+      ({ path }) => mentions(where, path) || mentions(key, path),
+    );
+    const route = { topic, reads, columns, where, key, firstUpstream: upstreams, firstType: types };
+    upstreams += topic.definition.partitions;
+    types += topic.types.length;
+    return route;
+  });
+  const { partitions } = plan.topic.definition;
   return {
     routes,
-    upstreams: partitions,
+    upstreams,
     partitions,
     keyed: {
       ...plan,

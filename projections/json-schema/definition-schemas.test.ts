@@ -138,6 +138,14 @@ const joins: readonly Data[] = [
     mode: "left",
     values: { r: { ...x, side: "right" } },
   },
+  {
+    kind: "join",
+    name: "j",
+    left: { topic: "t", key: x },
+    right: { topic: "u" },
+    within: { afterMs: 1 },
+    values: { r: { ...x, side: "right" } },
+  },
 ];
 
 const patterns: readonly Data[] = [

@@ -62,15 +62,21 @@ export const FORMS: { readonly [Kind in ProjectionKind]: KindForm | string } = {
 const schemaKey = { $schema: described("This schema, for editors.", text) };
 
 const formOf = (kind: string, form: KindForm): Schema => {
-  const { options, required, rules } = form;
+  const { options, required, topicInParts = false, rules } = form;
   const standard = kind === DEFAULT_KIND;
   const properties = {
     ...schemaKey,
     kind: standard ? optional({ const: kind }) : { const: kind },
     ...BASE,
+    ...(topicInParts ? { topic: optional(BASE.topic) } : {}),
     ...options,
   };
-  const needed = ["name", "topic", ...(standard ? [] : ["kind"]), ...required];
+  const needed = [
+    "name",
+    ...(topicInParts ? [] : ["topic"]),
+    ...(standard ? [] : ["kind"]),
+    ...required,
+  ];
   return { ...(object(properties, needed) as object), ...rules };
 };
 

@@ -25,6 +25,7 @@ const SIDE: Schema = object(
 const bound = duration(ANY_SIGN);
 const nothing: Schema = { type: "null" };
 const something: Schema = { not: nothing };
+const named = (key: string): Schema => ({ properties: { [key]: something }, required: [key] });
 
 export const JOIN: KindForm<JoinProjection> = {
   options: {
@@ -35,10 +36,7 @@ export const JOIN: KindForm<JoinProjection> = {
       "left.time - before <= right.time <= left.time + after.",
       optional({
         ...(object({ beforeMs: optional(bound), afterMs: optional(bound) }, []) as object),
-        anyOf: ["beforeMs", "afterMs"].map((key) => ({
-          properties: { [key]: something },
-          required: [key],
-        })),
+        anyOf: ["beforeMs", "afterMs"].map(named),
       }),
     ),
     asOf: described(
@@ -56,7 +54,13 @@ export const JOIN: KindForm<JoinProjection> = {
     },
   },
   required: ["left", "right", "values"],
+  topicInParts: true,
   rules: {
+    allOf: [
+      {
+        anyOf: [named("topic"), { properties: { left: named("topic"), right: named("topic") } }],
+      },
+    ],
     anyOf: [
       { properties: { within: something, asOf: nothing }, required: ["within"] },
       {

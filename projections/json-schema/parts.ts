@@ -61,6 +61,8 @@ export interface KindForm<P extends ProjectionBase = never> {
     readonly [Key in Exclude<keyof P, keyof ProjectionBase | "kind">]-?: Schema;
   } & Readonly<Record<string, Schema>>;
   readonly required: readonly string[];
+  /** Its parts may name their topics, so that it need not; its rules say when. */
+  readonly topicInParts?: true;
   /** Keywords for what holds only together. */
   readonly rules?: Readonly<Record<string, unknown>>;
 }

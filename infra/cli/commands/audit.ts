@@ -81,6 +81,8 @@ const findBase = Effect.fnUntraced(function* (
 
 interface Placed {
   readonly topic: string | undefined;
+  /** Of that topic. */
+  readonly partition: number;
   readonly input: AuditInput;
 }
 
@@ -101,22 +103,22 @@ const place = Effect.fnUntraced(function* (
   link: Link,
   task: TaskSurvey,
 ): Effect.fn.Return<Placed, ApiFailure> {
-  const { kind, projection, version, partition, marker, topic } = task;
-  const log = topic === undefined ? undefined : yield* boundsOf(link, topic, partition);
+  const { kind, projection, version, partition, marker, topic, inputPartition } = task;
+  const log = topic === undefined ? undefined : yield* boundsOf(link, topic, inputPartition);
   const cut = log !== undefined && log.first > 1 && log.first <= marker.inputSequence + 1;
   const subject = commitSubject(task);
   const base = cut ? yield* findBase(link, subject, log.first - 1, marker) : undefined;
-  return { topic, input: { kind, projection, version, partition, committed: marker, log, base } };
+  const input = { kind, projection, version, partition, committed: marker, log, base };
+  return { topic, partition: inputPartition, input };
 });
 
 const auditPartition = Effect.fnUntraced(function* (
   link: Link,
-  topic: string,
+  { topic, partition }: { readonly topic: string; readonly partition: number },
   inputs: readonly AuditInput[],
   onRead: (records: number) => void,
 ): Effect.fn.Return<readonly Audit[], LogUnavailable | LogGap> {
   const stretches = inputs.flatMap((input) => stretchOf(input).stretch ?? []);
-  const partition = inputs[0]!.partition;
   const events = yield* countLog(link, { topic, partition, stretches, onRead });
   return inputs.map((input) => auditBooks(input, events));
 });
@@ -125,7 +127,7 @@ const auditPartition = Effect.fnUntraced(function* (
 const byPartition = (placed: readonly Placed[]) => {
   const groups = new Map<string, Placed[]>();
   for (const one of placed) {
-    const name = JSON.stringify([one.topic, one.input.partition]);
+    const name = JSON.stringify([one.topic, one.partition]);
     groups.set(name, [...(groups.get(name) ?? []), one]);
   }
   return [...groups.values()];
@@ -172,11 +174,11 @@ export const auditAll = Effect.fnUntraced(function* (
   let read = 0;
   for (const group of groups) {
     const inputs = group.map(({ input }) => input);
-    const { topic } = group[0]!;
+    const { topic, partition } = group[0]!;
     audits.push(
       ...(topic === undefined
         ? inputs.map((input) => auditBooks(input, undefined))
-        : yield* auditPartition(link, topic, inputs, (records) => {
+        : yield* auditPartition(link, { topic, partition }, inputs, (records) => {
             read = Math.min(total, read + records);
             progress.update(read);
           })),

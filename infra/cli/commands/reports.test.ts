@@ -23,6 +23,7 @@ const task = (
   projection: "departures",
   version: 2,
   partition,
+  inputPartition: partition,
   topic: kind === "merge" ? undefined : "flights",
   active: true,
   lag,

@@ -1,6 +1,7 @@
 /** `tidemark start`: runs a system until it is told to end. */
 import { Effect } from "effect";
 import { CODE_VERSION } from "../../../actors/version.ts";
+import { sourceNames } from "../../../projections/definition/join-sources.ts";
 import type { Config } from "../../config/config.ts";
 import { loadConfig } from "../../config/load.ts";
 import { startSystem, type RunningSystem } from "../../processes/system.ts";
@@ -26,7 +27,7 @@ export const banner = (system: RunningSystem, paint: Paint): string => {
   const redisUrl = withoutCredentials(run.redisUrl);
   const topics = config.topics.map((topic) => {
     const names = config.projections
-      .filter((projection) => projection.topic === topic.name)
+      .filter((projection) => sourceNames(projection).includes(topic.name))
       .map(({ name }) => name);
     return [`topic ${topic.name}`, names.length === 0 ? "no projection" : names.join(", ")];
   });

@@ -13,7 +13,8 @@ import {
   type CaseResult,
   type FindProjection,
 } from "../../../actors/testkit/index.ts";
-import { topicOf } from "../../../projections/definition/make-definition.ts";
+import { sourceNames } from "../../../projections/definition/join-sources.ts";
+import { topicsOf } from "../../../projections/definition/make-definition.ts";
 import { loadConfig } from "../../config/load.ts";
 import { shippedProjections } from "../../config/shipped.ts";
 import { findCaseFiles } from "../case-files.ts";
@@ -56,10 +57,14 @@ const projectionsOf = async (options: TestOptions): Promise<FindProjection> => {
   return (name) => {
     const definition = projections.find((each) => each.name === name);
     if (definition !== undefined) {
-      return { definition, topic: topics.find((topic) => topic.name === definition.topic) };
+      const names = new Set([definition.topic, ...sourceNames(definition)]);
+      return {
+        definition,
+        topics: [...names].flatMap((name) => topics.find((topic) => topic.name === name) ?? []),
+      };
     }
     const shipped = shippedProjections.find((each) => each.name === name);
-    return shipped && { definition: shipped, topic: topicOf(shipped) };
+    return shipped && { definition: shipped, topics: topicsOf(shipped) };
   };
 };
 
