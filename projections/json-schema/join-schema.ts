@@ -25,7 +25,11 @@ const SIDE: Schema = object(
 const bound = duration(ANY_SIGN);
 const nothing: Schema = { type: "null" };
 const something: Schema = { not: nothing };
-const named = (key: string): Schema => ({ properties: { [key]: something }, required: [key] });
+const named = (key: string): Schema => ({
+  type: "object",
+  properties: { [key]: something },
+  required: [key],
+});
 
 export const JOIN: KindForm<JoinProjection> = {
   options: {
