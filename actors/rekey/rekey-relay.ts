@@ -95,8 +95,10 @@ export class RekeyRelay {
     Effect.catchTag("Fenced", (fenced) => this.#stop("fenced", fenced.message)),
     Effect.catchDefect((defect) => this.#stop("failed", String(defect))),
     Effect.onInterrupt(() =>
-      Effect.sync(() => {
+      Effect.suspend(() => {
         this.#state = "stopped";
+        this.#lag = 0;
+        return Metric.update(this.#lagGauge, 0);
       }),
     ),
     Effect.ensuring(Effect.sync(() => this.#advanced.openUnsafe())),

@@ -22,6 +22,7 @@ import {
 import type { Broker } from "../testkit/virtual-engine.ts";
 import type { PartitionOwner } from "../worker/partition-owner.ts";
 import { imbalance } from "./books-keeper.ts";
+import { gauge, taskLabels } from "./metrics.ts";
 import { decodeGroupSnapshot, encodeGroupSnapshot, groupSnapshotName } from "./group-snapshot.ts";
 import type { TaskState } from "./task-machine.ts";
 
@@ -292,6 +293,27 @@ test("a state that the log cannot give again is quarantined, and its neighbour g
       expect(lost?.state).toMatchObject({ count: 1 });
       expect(starts(log, OTHER)).toEqual([60, 70]);
       expect(committed(log)).toBe(5);
+    }),
+  ));
+
+test("a task that another version replaces leaves no lag behind", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const faults = yield* Faults;
+      const owner = yield* ownerOf(PLAN);
+      const lag = Metric.value(gauge("lag", taskLabels(TASK)));
+      yield* owner.runOnly([specOf(PLAN)]);
+      yield* until(() => stateOf(owner) === "live");
+      faults.add([{ at: "results.append", kind: "fail", times: 10_000 }]);
+      fill(log, 1, 5);
+      yield* until(() => owner.tasks[0]!.lag === 5);
+      expect((yield* lag).value).toBe(5);
+      faults.clear();
+      const change = yield* Effect.forkScoped(owner.runOnly([specOf(PLAN, 0, 2)]));
+      yield* until(() => change.pollUnsafe() !== undefined);
+      expect(committed(log)).toBe(5);
+      expect((yield* lag).value).toBe(0);
     }),
   ));
 

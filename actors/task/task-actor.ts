@@ -229,6 +229,8 @@ export class TaskActor<Input> {
         Effect.annotateLogs({ task: this.committer.subject, state: life.state }),
       );
       yield* this.#metrics.state(life.state);
+      // Of a version that another has replaced the last lag would stand for ever.
+      if (life.state === "stopped") yield* this.reportLag(0);
     }
     if (this.#stateLost) {
       this.#stateLost = false;
