@@ -19,12 +19,17 @@ export const gatewayPosition = (run: RunFile): Effect.Effect<number> => {
   );
 };
 
-/** Returns when the gateway has read up to `sequence`. */
-export const untilGatewayHasRead = (run: RunFile, sequence: number): Effect.Effect<void> =>
+/**
+ * Returns when the gateway has read up to `sequence`, of a commit of results, and how far it has read by
+ * then. Never to be asked for the end of RESULTS: that may be a commit that no gateway reads, of partials
+ * or of routed events.
+ */
+export const untilGatewayHasRead = (run: RunFile, sequence: number): Effect.Effect<number> =>
   gatewayPosition(run).pipe(
     Effect.flatMap((position) =>
-      position >= sequence ? Effect.succeed(true) : Effect.as(Effect.sleep("50 millis"), false),
+      position >= sequence
+        ? Effect.succeed(position)
+        : Effect.as(Effect.sleep("50 millis"), undefined),
     ),
-    Effect.repeat({ until: (done) => done }),
-    Effect.asVoid,
+    Effect.repeat({ until: (position): position is number => position !== undefined }),
   );

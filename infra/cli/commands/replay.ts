@@ -6,8 +6,6 @@ import { join } from "node:path";
 import { Clock, Effect, Layer } from "effect";
 import type { BuiltVersion } from "../../../actors/replay/build-version.ts";
 import type { Comparison } from "../../../actors/replay/compare-results.ts";
-import { untilAvailable } from "../../../actors/commit/until-available.ts";
-import { ResultLog } from "../../../actors/ports/result-log.ts";
 import type { Differences, TooManyDifferences } from "../../../actors/replay/differences.ts";
 import { makeReplay, type Replay } from "../../../actors/replay/replay.ts";
 import type { ProjectionPlan } from "../../../projections/definition/plan.ts";
@@ -82,8 +80,9 @@ const build = (plan: ProjectionPlan, { err }: Terminal) =>
   });
 
 /** All current results of a version, in order. */
-const resultsOf = (client: GatewayClient, projection: string) => (version: number) =>
-  client.listResults({ projection, keyPrefix: "", from: undefined, to: undefined, version });
+const resultsOf =
+  (client: Pick<GatewayClient, "listResults">, projection: string) => (version: number) =>
+    client.listResults({ projection, keyPrefix: "", from: undefined, to: undefined, version });
 
 const compare = (
   replay: Replay,
@@ -98,10 +97,15 @@ const compare = (
   });
 
 /** What subscribers of subjects are to be told, and the same for who promotes. */
-const findDifferences = (replay: Replay, projection: string, client: GatewayClient, run: RunFile) =>
+export const findDifferences = (
+  replay: Pick<Replay, "differences">,
+  { resultsSequence }: Pick<BuiltVersion, "resultsSequence">,
+  projection: string,
+  client: Pick<GatewayClient, "listResults">,
+  run: RunFile,
+) =>
   Effect.gen(function* () {
-    const comparedAt = yield* untilAvailable((yield* ResultLog).lastSequence);
-    yield* untilGatewayHasRead(run, comparedAt);
+    const comparedAt = yield* untilGatewayHasRead(run, resultsSequence);
     const found = yield* replay.differences(comparedAt, resultsOf(client, projection));
     return "limitBytes" in found
       ? { differences: undefined, inWords: tooMany(found, projection) }
@@ -156,7 +160,9 @@ export const replay = (projection: string, flags: ReplayFlags, terminal: Termina
       err.write(renderComparison(comparison));
       const same = (comparison?.differences ?? 0) === 0;
       const promoted = flags.promote === true && (same || flags.force === true);
-      const told = promoted ? yield* findDifferences(made, projection, client, run) : undefined;
+      const told = promoted
+        ? yield* findDifferences(made, built.version, projection, client, run)
+        : undefined;
       if (promoted) yield* made.promote(flags.force === true, told?.differences);
       else yield* made.abandon;
       err.write(`${outcome(promoted, same, live, next)}${told?.inWords ?? ""}`);

@@ -1,0 +1,46 @@
+/** What a promotion is compared as of, with a gateway of a few lines. */
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Effect } from "effect";
+import { expect, test } from "vitest";
+import type { RunFile } from "../../processes/run-file.ts";
+import { findDifferences } from "./replay.ts";
+
+/** A gateway that has read further each time that it is asked. */
+const gatewayAt = (positions: readonly number[]) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
+      let asked = 0;
+      const server = createServer((_, response) => {
+        const position = positions[Math.min(asked++, positions.length - 1)];
+        response.end(JSON.stringify({ query: { position, caughtUp: true } }));
+      });
+      server.listen(0, "127.0.0.1", () => {
+        const { port } = server.address() as AddressInfo;
+        const close = () => server.close();
+        resume(Effect.succeed({ url: `http://127.0.0.1:${port}`, close }));
+      });
+    }),
+    ({ close }) => Effect.sync(close),
+  );
+
+test("it is compared as of what the gateway has read, not of the end of RESULTS", async () => {
+  const compared: number[] = [];
+  const replay = {
+    differences: (comparedAt: number) => {
+      compared.push(comparedAt);
+      return Effect.succeed({ comparedAt, fragments: [], changed: 0, retracted: 0 });
+    },
+  };
+  const client = { async *listResults() {} };
+  const found = await Effect.runPromise(
+    Effect.gen(function* () {
+      // The new version ends at 7. What follows are commits of routed events, which no gateway reads.
+      const gateway = yield* gatewayAt([3, 6, 7]);
+      const run = { processes: [{ name: "gateway", metrics: gateway.url }] } as unknown as RunFile;
+      return yield* findDifferences(replay, { resultsSequence: 7 }, "p", client, run);
+    }).pipe(Effect.scoped),
+  );
+  expect(compared).toEqual([7]);
+  expect(found.differences?.comparedAt).toBe(7);
+});
