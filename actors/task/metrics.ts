@@ -8,7 +8,9 @@ import type { TaskId } from "../../proto/subjects.ts";
 export const ENGINE_METRICS = {
   events: {
     name: "tidemark_events_total",
-    help: "Committed events by verdict: counted, late, duplicate, future, invalid, filtered, poison.",
+    help:
+      "Committed events by verdict: counted, late, duplicate, future, invalid, filtered, poison. Ordered " +
+      "projections count an event that waits, and again as poison if it is refused when its time has come.",
   },
   imbalance: {
     name: "tidemark_books_imbalance",
