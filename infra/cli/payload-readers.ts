@@ -12,8 +12,12 @@ export const payloadReaders = (options: AddressOptions): Effect.Effect<ReaderOf>
     const { run } = await findSystem(options, process.env);
     if (run === undefined) return () => undefined;
     const config = await readRunningConfig(join(run.dataDir, RUNNING_CONFIG_FILE));
+    // Only topics: of projections that hold functions the file knows just where they are.
     const schemas = new Map(
-      planConfig(config).map(({ plan, schemas: own }) => [plan.definition.name, own]),
+      planConfig({ topics: config.topics, projections: [] }).map(({ plan, schemas: own }) => [
+        plan.definition.name,
+        own,
+      ]),
     );
     return (topic) => schemas.get(topic);
   }).pipe(Effect.catch(() => Effect.succeed<ReaderOf>(() => undefined)));
