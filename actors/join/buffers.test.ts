@@ -14,7 +14,7 @@ import {
   type ModelEvent,
   type ModelResult,
 } from "./join-model.suite.ts";
-import { JOIN_ROWS_PER_KEY_MAX } from "./limits.ts";
+import { JOIN_BYTES_PER_KEY_MAX, JOIN_ROW_BYTES_MAX, JOIN_ROWS_PER_KEY_MAX } from "./limits.ts";
 import type { JoinRow, RowBuffer } from "./row-buffer.ts";
 
 const RUNS = propertyRuns(400);
@@ -292,6 +292,26 @@ describe("within an interval", () => {
     let pairs = 0;
     join.event(state, 2, undefined, none, () => pairs++);
     expect(pairs).toBe(JOIN_ROWS_PER_KEY_MAX);
+  });
+
+  test("a key whose rows have too many bytes refuses the next, until the first are dropped", () => {
+    const join = new IntervalJoin({ beforeMs: 0, afterMs: 5, mode: "inner", accepts: undefined });
+    const large = new Uint8Array(JOIN_ROW_BYTES_MAX);
+    const ignore = () => {};
+    const fits = JOIN_BYTES_PER_KEY_MAX / JOIN_ROW_BYTES_MAX;
+    const fill = (from: IntervalState, time: number, count: number) => {
+      let state = from;
+      for (let i = 0; i < count; i++) state = join.event(state, time, large, undefined, ignore)!;
+      return state;
+    };
+    let state = fill(fill(join.open(), 1, 10), 2, fits - 10);
+    expect(() => fill(state, 2, 1)).toThrow(/JOIN_BYTES_PER_KEY_MAX/);
+    const out = new ByteWriter();
+    join.write(state, out);
+    state = join.read(out.reader);
+    expect(() => fill(state, 2, 1)).toThrow(/JOIN_BYTES_PER_KEY_MAX/);
+    state = fill(join.timer(state, 7, ignore)!, 7, 10);
+    expect(() => fill(state, 7, 1)).toThrow(/JOIN_BYTES_PER_KEY_MAX/);
   });
 });
 

@@ -17,7 +17,7 @@
  */
 import type { JoinMode } from "../../projections/definition/definition.ts";
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
-import { EMITTED_MAX, JOIN_ROWS_PER_KEY_MAX, JoinLimit } from "./limits.ts";
+import { EMITTED_MAX, JOIN_BYTES_PER_KEY_MAX, JOIN_ROWS_PER_KEY_MAX, JoinLimit } from "./limits.ts";
 import {
   append,
   drop,
@@ -255,6 +255,13 @@ export const appendWithin = (buffer: RowBuffer, row: JoinRow, side: string): Row
     throw new JoinLimit(
       `the key holds ${JOIN_ROWS_PER_KEY_MAX} ${side} events that may still be joined, ` +
         "which is the limit (JOIN_ROWS_PER_KEY_MAX); join within less time, or by a finer key",
+    );
+  }
+  if (buffer.bytes + row.cells.length > JOIN_BYTES_PER_KEY_MAX) {
+    throw new JoinLimit(
+      `the key holds ${buffer.bytes} bytes of ${side} events that may still be joined; ` +
+        `${JOIN_BYTES_PER_KEY_MAX} are the limit (JOIN_BYTES_PER_KEY_MAX); join within less time, by a ` +
+        "finer key, or with fewer fields in values",
     );
   }
   return append(buffer, row);

@@ -6,6 +6,9 @@ export const JOIN_ROWS_PER_KEY_MAX = 10_000;
 /** What results need of one event, encoded. */
 export const JOIN_ROW_BYTES_MAX = 64 * 1024;
 
+/** Of all rows of one side of one key: its whole state is written when it has changed. */
+export const JOIN_BYTES_PER_KEY_MAX = 8 * 1024 * 1024;
+
 /** Results that a timer emits before it leaves the rest to the next. */
 export const EMITTED_MAX = EMISSIONS_OF_TURN_MAX;
 

@@ -23,28 +23,36 @@ export interface RowBuffer {
   /** Rows [from, to) of `rows` are in the buffer. */
   readonly from: number;
   readonly to: number;
+  /** Of the cells of its rows. */
+  readonly bytes: number;
 }
 
-export const emptyBuffer = (): RowBuffer => ({ rows: [], from: 0, to: 0 });
+export const emptyBuffer = (): RowBuffer => ({ rows: [], from: 0, to: 0, bytes: 0 });
 
 export const sizeOf = ({ from, to }: RowBuffer): number => to - from;
 
 const COPIED_AT = 32;
 
-export const append = ({ rows, from, to }: RowBuffer, row: JoinRow): RowBuffer => {
+export const append = (buffer: RowBuffer, row: JoinRow): RowBuffer => {
+  const { rows, from, to } = buffer;
+  const bytes = buffer.bytes + row.cells.length;
   // Another buffer went on from this one's array, or most of the array is dropped rows.
   if (rows.length !== to || (from >= COPIED_AT && from * 2 > to)) {
     const copied = rows.slice(from, to);
     copied.push(row);
-    return { rows: copied, from: 0, to: copied.length };
+    return { rows: copied, from: 0, to: copied.length, bytes };
   }
   rows.push(row);
-  return { rows, from, to: to + 1 };
+  return { rows, from, to: to + 1, bytes };
 };
 
 /** Without its first rows. */
-export const drop = ({ rows, from, to }: RowBuffer, count: number): RowBuffer =>
-  from + count === to ? emptyBuffer() : { rows, from: from + count, to };
+export const drop = ({ rows, from, to, bytes }: RowBuffer, count: number): RowBuffer => {
+  if (from + count === to) return emptyBuffer();
+  let left = bytes;
+  for (let i = from; i < from + count; i++) left -= rows[i]!.cells.length;
+  return { rows, from: from + count, to, bytes: left };
+};
 
 /** Index into `rows` of the first row that is not before `time`; `to` if all are. */
 export const firstFrom = ({ rows, from, to }: RowBuffer, time: number): number => {
@@ -78,5 +86,6 @@ export const writeBuffer = ({ rows, from, to }: RowBuffer, out: ByteWriter): voi
 export const readBuffer = (from: ByteReader): RowBuffer => {
   const count = from.uint32();
   const rows = Array.from({ length: count }, () => readRow(from));
-  return { rows, from: 0, to: count };
+  const bytes = rows.reduce((sum, { cells }) => sum + cells.length, 0);
+  return { rows, from: 0, to: count, bytes };
 };
