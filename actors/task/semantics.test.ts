@@ -45,7 +45,7 @@ const batchOf = (
 ): LogBatch => ({
   entry: "batch",
   path: "",
-  partition,
+  lane: partition,
   ingestTime,
   events: events.map(({ id, key, time, store, cents, weight }) => ({
     path: "",
@@ -53,7 +53,7 @@ const batchOf = (
     type,
     key,
     time,
-    partition,
+    lane: partition,
     ingest: ingestTime,
     payload: encodeSale({
       id,

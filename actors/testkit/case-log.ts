@@ -6,13 +6,14 @@
  * G2. Every variant of a log holds the same events at the same ingest times.
  */
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
-import { PULSE } from "./case-plan.ts";
+import { PULSE, topicOfLane } from "./case-plan.ts";
 import type { CheckedCase, CheckedEvent, CheckedExpectation, CheckedStep } from "./case.ts";
 
 export interface LogBatch {
   readonly entry: "batch";
   readonly path: string;
-  readonly partition: number;
+  /** A partition of one of the topics, numbered through. */
+  readonly lane: number;
   readonly ingestTime: number;
   readonly events: readonly CheckedEvent[];
 }
@@ -22,15 +23,15 @@ export type LogEntry =
   | {
       readonly entry: "tick";
       readonly path: string;
-      readonly partition: number;
+      readonly lane: number;
       readonly time: number;
     }
   | { readonly entry: "restart"; readonly path: string }
-  /** A pulse has just brought the partition's watermark to this. */
+  /** A pulse has just brought the lane's watermark to this. */
   | {
       readonly entry: "reached";
       readonly path: string;
-      readonly partition: number;
+      readonly lane: number;
       readonly watermark: number;
     }
   | { readonly entry: "expect"; readonly path: string; readonly expectation: CheckedExpectation };
@@ -54,10 +55,15 @@ export const encodeEntry = (entry: LogBatch): Uint8Array =>
 export const encodeTick = (time: number): Uint8Array =>
   RecordBatch.encode({ ingestTime: time, events: [], tick: { time }, rekeyed: undefined }).finish();
 
-const latestTime = (steps: readonly CheckedStep[], maxOutOfOrdernessMs: number): number => {
+const latestTime = (
+  steps: readonly CheckedStep[],
+  disorderOf: (lane: number) => number,
+): number => {
   let latest = Number.NEGATIVE_INFINITY;
   for (const step of steps) {
-    if (step.step === "watermark") latest = Math.max(latest, step.time + maxOutOfOrdernessMs + 1);
+    if (step.step === "watermark") {
+      latest = Math.max(latest, ...step.lanes.map((lane) => step.time + disorderOf(lane) + 1));
+    }
     if (step.step !== "events") continue;
     for (const event of step.events) {
       if (event.ingest === undefined) latest = Math.max(latest, event.time);
@@ -67,42 +73,41 @@ const latestTime = (steps: readonly CheckedStep[], maxOutOfOrdernessMs: number):
 };
 
 /** The log as the case is written: each event in a record batch of its own, but for `batch`. */
-export const logOf = ({ plan, clock: start, steps }: CheckedCase): readonly LogEntry[] => {
-  const { partitions, maxOutOfOrdernessMs } = plan.topic.definition;
-  const all = Array.from({ length: partitions }, (_, partition) => partition);
+export const logOf = ({ topics, clock: start, steps }: CheckedCase): readonly LogEntry[] => {
+  const disorderOf = (lane: number) => topicOfLane(topics, lane).definition.maxOutOfOrdernessMs;
   const log: LogEntry[] = [];
-  let clock = start ?? latestTime(steps, maxOutOfOrdernessMs);
+  let clock = start ?? latestTime(steps, disorderOf);
   let pulses = 0;
   for (const step of steps) {
     const { path } = step;
     switch (step.step) {
       case "events":
         clock = step.events[0]?.ingest ?? clock;
-        for (const partition of new Set(step.events.map((event) => event.partition))) {
-          const events = step.events.filter((event) => event.partition === partition);
-          log.push({ entry: "batch", path, partition, ingestTime: clock, events });
+        for (const lane of new Set(step.events.map((event) => event.lane))) {
+          const events = step.events.filter((event) => event.lane === lane);
+          log.push({ entry: "batch", path, lane, ingestTime: clock, events });
         }
         break;
       case "watermark":
-        for (const partition of step.partition === undefined ? all : [step.partition]) {
+        for (const lane of step.lanes) {
           const event: CheckedEvent = {
             path,
             id: `tidemark-pulse-${++pulses}`,
             type: PULSE.name,
             key: "",
-            time: step.time + maxOutOfOrdernessMs + 1,
-            partition,
+            time: step.time + disorderOf(lane) + 1,
+            lane,
             ingest: undefined,
             payload: new Uint8Array(0),
           };
-          log.push({ entry: "batch", path, partition, ingestTime: clock, events: [event] });
-          log.push({ entry: "reached", path, partition, watermark: step.time });
+          log.push({ entry: "batch", path, lane, ingestTime: clock, events: [event] });
+          log.push({ entry: "reached", path, lane, watermark: step.time });
         }
         break;
       case "tick":
         clock += step.ms;
-        for (const partition of step.partition === undefined ? all : [step.partition]) {
-          log.push({ entry: "tick", path, partition, time: clock });
+        for (const lane of step.lanes) {
+          log.push({ entry: "tick", path, lane, time: clock });
         }
         break;
       case "wait":
@@ -137,7 +142,7 @@ export const allTogether = (log: readonly LogEntry[]): readonly LogEntry[] => {
     const joins =
       last?.entry === "batch" &&
       entry.entry === "batch" &&
-      last.partition === entry.partition &&
+      last.lane === entry.lane &&
       last.ingestTime === entry.ingestTime;
     if (joins)
       together[together.length - 1] = { ...last, events: [...last.events, ...entry.events] };

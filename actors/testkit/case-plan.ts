@@ -2,12 +2,22 @@
  * The plan that a case runs: of a projection by name, of a definition with its own topic, or of a
  * definition whose topic stands in the case.
  *
- * P1. The topic has one more event type, the pulse, which no projection reads: an event that moves the
+ * P1. Each topic has one more event type, the pulse, which no projection reads: an event that moves the
  *     watermark and counts nowhere.
  */
-import type { ProjectionDefinition } from "../../projections/definition/definition.ts";
+import type {
+  ProjectionDefinition,
+  TopicDefinition,
+} from "../../projections/definition/definition.ts";
 import { planProjection, planTopic } from "../../projections/definition/plan-projection.ts";
-import type { EventTypeSchema, ProjectionPlan } from "../../projections/definition/plan.ts";
+import type {
+  EventTypeSchema,
+  FieldColumn,
+  JoinSidePlan,
+  ProjectionPlan,
+  SourcePlan,
+  TopicPlan,
+} from "../../projections/definition/plan.ts";
 import { topicsOf } from "../../projections/definition/make-definition.ts";
 import { at, shown } from "../../projections/definition/reading.ts";
 import type { Fields, Mistakes } from "../../projections/definition/reading.ts";
@@ -26,10 +36,25 @@ export interface NamedProjection {
 /** Projections that a case may name. */
 export type FindProjection = (name: string) => NamedProjection | undefined;
 
+/** One of the topics that a case's events are in. */
+export interface CaseTopic {
+  readonly definition: TopicDefinition;
+  /** Without the pulse. */
+  readonly types: readonly string[];
+  readonly schemas: SchemaSet;
+  /** The first of its types that the projection reads. */
+  readonly firstRead: string | undefined;
+  /** Number of its partition 0 among the lanes: the partitions of all topics, numbered through. */
+  readonly firstLane: number;
+}
+
 export interface CasePlan {
   readonly plan: ProjectionPlan;
-  readonly schemas: SchemaSet;
+  readonly topics: readonly CaseTopic[];
 }
+
+export const topicOfLane = (topics: readonly CaseTopic[], lane: number): CaseTopic =>
+  topics.findLast(({ firstLane }) => firstLane <= lane)!;
 
 /** What a topic has when the case says nothing else. */
 const TOPIC = { name: "events", partitions: 1 } as const;
@@ -142,10 +167,20 @@ const plan = (
     const [first, ...others] = planned;
     const plans = others.map(({ topic }) => topic);
     const made = planProjection(definition as ProjectionDefinition, first!.topic, plans);
-    if (made.sources !== undefined) {
-      return mistakes.add("projection", "reads several topics, and cases have one");
-    }
-    return { plan: withPulse(made), schemas: first!.schemas };
+    const sources: readonly Pick<SourcePlan, "topic" | "reads">[] = made.sources ?? [made];
+    let lanes = 0;
+    // In the order of the routes, whichever of them the definition names first.
+    const read = [...new Set(sources.map(({ topic }) => topic))];
+    const inOrder = read.flatMap((topic) => planned.find((each) => each.topic === topic) ?? []);
+    const caseTopics = inOrder.map(({ topic, schemas }): CaseTopic => {
+      const firstLane = lanes;
+      lanes += topic.definition.partitions;
+      const types = topic.types.map((type) => type.name);
+      const own = sources.filter((source) => source.topic === topic);
+      const firstRead = types.find((_, index) => own.some(({ reads }) => reads[index]));
+      return { definition: topic.definition, types, schemas, firstRead, firstLane };
+    });
+    return { plan: withPulse(made), topics: caseTopics };
   } catch (error) {
     if (error instanceof DefinitionError) {
       for (const { path, message } of error.mistakes) {
@@ -161,9 +196,44 @@ const plan = (
   }
 };
 
-const withPulse = (given: ProjectionPlan): ProjectionPlan => ({
-  ...given,
-  topic: { ...given.topic, types: [...given.topic.types, PULSE] },
-  reads: [...given.reads, false],
-  columns: given.columns.map((column) => ({ ...column, fields: [...column.fields, undefined] })),
-});
+/** A pulse after the types of each source. */
+const withPulse = (given: ProjectionPlan): ProjectionPlan => {
+  const sizes = (given.sources ?? [given]).map(({ topic }) => topic.types.length);
+  const spread = <T>(byType: readonly T[], pulse: T, parts = sizes): readonly T[] => {
+    let end = 0;
+    return parts.flatMap((size) => [...byType.slice(end, (end += size)), pulse]);
+  };
+  const columnsOf = (columns: readonly FieldColumn[], parts = sizes) =>
+    columns.map((column) => ({ ...column, fields: spread(column.fields, undefined, parts) }));
+  const ofTopic = (topic: TopicPlan, parts = sizes): TopicPlan => ({
+    definition: topic.definition,
+    types: spread(topic.types, PULSE, parts),
+  });
+  const base = {
+    topic: ofTopic(given.topic),
+    reads: spread(given.reads, false),
+    columns: columnsOf(given.columns),
+  };
+  if (given.kind !== "join") return { ...given, ...base };
+  const side = (plan: JoinSidePlan): JoinSidePlan => ({
+    ...plan,
+    reads: spread(plan.reads, false),
+    columns: columnsOf(plan.columns),
+  });
+  const sources = given.sources?.map((source): SourcePlan => {
+    const parts = [source.topic.types.length];
+    return {
+      ...source,
+      topic: ofTopic(source.topic, parts),
+      reads: spread(source.reads, false, parts),
+      columns: columnsOf(source.columns, parts),
+    };
+  });
+  return {
+    ...given,
+    ...base,
+    ...(sources && { sources }),
+    left: side(given.left),
+    right: side(given.right),
+  };
+};

@@ -8,6 +8,7 @@ import type {
 } from "../../projections/definition/definition.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { at } from "../../projections/definition/reading.ts";
+import type { CaseTopic } from "./case-plan.ts";
 
 /** Milliseconds since 1970, or ISO 8601 with a zone: "2024-01-01T08:00:00Z". */
 export type Time = number | string;
@@ -34,6 +35,8 @@ export interface EventStep {
   readonly type?: string;
   /** Default: by the hash of the key, as the gateway does. */
   readonly partition?: number;
+  /** Of a projection that reads several: the topic. Default: the one that has the type. */
+  readonly topic?: string;
   /** Sets the gateway's clock, for this event and those after it. */
   readonly ingest?: Time;
   /** The payload, where its fields have names that a step uses itself. */
@@ -48,8 +51,8 @@ export type Step =
   | "restart"
   | "tick"
   | { readonly batch: readonly EventStep[] }
-  | { readonly watermark: Time; readonly partition?: number }
-  | { readonly tick: Span; readonly partition?: number }
+  | { readonly watermark: Time; readonly topic?: string; readonly partition?: number }
+  | { readonly tick: Span; readonly topic?: string; readonly partition?: number }
   | { readonly wait: Span }
   | { readonly expect: Expectation };
 
@@ -134,7 +137,8 @@ export interface CheckedEvent {
   readonly type: string;
   readonly key: string;
   readonly time: number;
-  readonly partition: number;
+  /** The partition of its topic, numbered through. */
+  readonly lane: number;
   readonly ingest: number | undefined;
   readonly payload: Uint8Array;
 }
@@ -162,8 +166,8 @@ export interface CheckedExpectation {
 export type CheckedStep = Placed &
   (
     | { readonly step: "events"; readonly events: readonly CheckedEvent[] }
-    | { readonly step: "watermark"; readonly time: number; readonly partition: number | undefined }
-    | { readonly step: "tick"; readonly ms: number; readonly partition: number | undefined }
+    | { readonly step: "watermark"; readonly time: number; readonly lanes: readonly number[] }
+    | { readonly step: "tick"; readonly ms: number; readonly lanes: readonly number[] }
     | { readonly step: "wait"; readonly ms: number }
     | { readonly step: "restart" }
     | { readonly step: "expect"; readonly expectation: CheckedExpectation }
@@ -173,6 +177,7 @@ export type CheckedStep = Placed &
 export interface CheckedCase {
   readonly name: string;
   readonly plan: ProjectionPlan;
+  readonly topics: readonly CaseTopic[];
   readonly clock: number | undefined;
   /** The last one may be the `expect` of the case itself. */
   readonly steps: readonly CheckedStep[];

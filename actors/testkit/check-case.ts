@@ -17,7 +17,7 @@ import type { Fields } from "../../projections/definition/reading.ts";
 import { PayloadError } from "../../projections/errors.ts";
 import { EVENT_TIME_MAX } from "../kernel/record-batch-scanner.ts";
 import { planCase } from "./case-plan.ts";
-import type { CasePlan, FindProjection } from "./case-plan.ts";
+import type { CasePlan, CaseTopic, FindProjection } from "./case-plan.ts";
 import { CaseError, stepPath } from "./case.ts";
 import type { CheckedCase, CheckedEvent, CheckedStep, LineOf } from "./case.ts";
 import { checkExpectation } from "./check-expectation.ts";
@@ -60,7 +60,7 @@ class CaseChecker {
   }
 
   check(given: Fields): CheckedCase {
-    const { plan } = this.#planned;
+    const { plan, topics } = this.#planned;
     const name = this.#mistakes.text(given["name"] ?? "", "name") ?? "";
     const clock = this.#optionalTime(given["clock"], "clock");
     const items =
@@ -74,14 +74,16 @@ class CaseChecker {
     } else if (!steps.some((step) => step.step === "expect") && this.#mistakes.list.length === 0) {
       this.#mistakes.add("expect", "is missing: the case expects nothing, so it cannot fail");
     }
-    return { name, plan, clock, steps };
+    return { name, plan, topics, clock, steps };
   }
 
   #step(item: unknown, path: string): CheckedStep | undefined {
     const mistakes = this.#mistakes;
-    const { idleAfterMs } = this.#planned.plan.topic.definition;
     if (item === "restart") return { step: "restart", path };
-    if (item === "tick") return { step: "tick", path, ms: idleAfterMs, partition: undefined };
+    if (item === "tick") {
+      const ms = Math.max(...this.#planned.topics.map(({ definition }) => definition.idleAfterMs));
+      return { step: "tick", path, ms, lanes: this.#lanes({}, path) };
+    }
     if (typeof item !== "object" || item === null || Array.isArray(item)) {
       const best = typeof item === "string" ? nearest(item, ["restart", "tick"]) : undefined;
       const hint = best === undefined ? "" : `; did you mean ${shown(best)}?`;
@@ -99,10 +101,10 @@ class CaseChecker {
       case "watermark":
         return this.#watermark(fields, path);
       case "tick": {
-        mistakes.object(fields, path, ["tick", "partition"]);
+        mistakes.object(fields, path, ["tick", ...this.#placeKeys]);
         const ms = mistakes.duration(fields["tick"], at(path, "tick"), POSITIVE);
-        const partition = this.#partition(fields["partition"], path);
-        return ms === undefined ? undefined : { step: "tick", path, ms, partition };
+        const lanes = this.#lanes(fields, path);
+        return ms === undefined ? undefined : { step: "tick", path, ms, lanes };
       }
       case "wait": {
         mistakes.object(fields, path, ["wait"]);
@@ -145,24 +147,24 @@ class CaseChecker {
 
   #watermark(fields: Fields, path: string): CheckedStep | undefined {
     const mistakes = this.#mistakes;
-    mistakes.object(fields, path, ["watermark", "partition"]);
+    mistakes.object(fields, path, ["watermark", ...this.#placeKeys]);
     const where = at(path, "watermark");
     const time = readTime(fields["watermark"], where, mistakes);
-    const partition = this.#partition(fields["partition"], path);
+    const lanes = this.#lanes(fields, path);
     if (time === undefined) return undefined;
-    const latest = EVENT_TIME_MAX - this.#planned.plan.topic.definition.maxOutOfOrdernessMs - 1;
+    const disorders = this.#planned.topics.map(({ definition }) => definition.maxOutOfOrdernessMs);
+    const latest = EVENT_TIME_MAX - Math.max(...disorders) - 1;
     if (time > latest) {
       return mistakes.add(
         where,
         `must be at most ${latest}: events may not be later than that needs`,
       );
     }
-    return { step: "watermark", path, time, partition };
+    return { step: "watermark", path, time, lanes };
   }
 
   #event(fields: Fields, path: string): CheckedEvent | undefined {
     const mistakes = this.#mistakes;
-    const { plan } = this.#planned;
     const number = ++this.#events;
     for (const needed of ["key", "time"]) {
       if (fields[needed] === undefined) mistakes.add(at(path, needed), "an event needs it");
@@ -172,31 +174,78 @@ class CaseChecker {
     const key =
       typeof givenKey === "number" ? String(givenKey) : mistakes.text(givenKey, at(path, "key"));
     const time = readTime(fields["time"], at(path, "time"), mistakes);
-    const type = this.#type(fields, path);
+    const topic = this.#topicOfEvent(fields, path);
+    const type = topic && this.#type(topic, fields, path);
     const checkedId = mistakes.text(id, at(path, "id"));
     const ingest = this.#optionalTime(fields["ingest"], at(path, "ingest"));
-    const partition = this.#partition(fields["partition"], path);
-    const payload = type === undefined ? undefined : this.#payload(fields, path, type);
+    const partition = topic && this.#partition(topic, fields["partition"], path);
+    const payload =
+      topic && type !== undefined ? this.#payload(topic, fields, path, type) : undefined;
     if (key === undefined || time === undefined || checkedId === undefined) return undefined;
-    if (payload === undefined || type === undefined) return undefined;
-    const { partitions } = plan.topic.definition;
+    if (topic === undefined || payload === undefined) return undefined;
+    if (type === undefined) return undefined;
+    const { firstLane, definition } = topic;
     return {
       path,
       id: checkedId,
       type,
       key,
       time,
-      partition: partition ?? partitionOf(key, partitions),
+      lane: firstLane + (partition ?? partitionOf(key, definition.partitions)),
       ingest,
       payload,
     };
   }
 
-  #type(fields: Fields, path: string): string | undefined {
-    const { plan } = this.#planned;
-    const types = plan.topic.types.map((type) => type.name).slice(0, -1);
-    const first = types.find((_, index) => plan.reads[index]);
-    if (fields["type"] === undefined) return first;
+  /** What says in which partitions something happens. */
+  get #placeKeys(): readonly string[] {
+    return this.#planned.topics.length === 1 ? ["partition"] : ["topic", "partition"];
+  }
+
+  /** The topic that is named; undefined where none is. */
+  #topic(fields: Fields, path: string): CaseTopic | undefined {
+    const { topics } = this.#planned;
+    if (topics.length === 1) return topics[0];
+    if (fields["topic"] === undefined) return undefined;
+    const names = topics.map(({ definition }) => definition.name);
+    const name = this.#mistakes.oneOf(fields["topic"], at(path, "topic"), names);
+    return topics.find(({ definition }) => definition.name === name);
+  }
+
+  /** The one that is named, or has the type. */
+  #topicOfEvent(fields: Fields, path: string): CaseTopic | undefined {
+    const { topics } = this.#planned;
+    const named = this.#topic(fields, path);
+    if (named !== undefined || fields["topic"] !== undefined) return named;
+    if (fields["type"] === undefined) return topics[0];
+    const having = topics.filter(({ types }) => types.includes(fields["type"] as string));
+    if (having.length === 1) return having[0];
+    const names = topics.map(({ definition }) => shown(definition.name)).join(" or ");
+    if (having.length > 1) {
+      return this.#mistakes.add(path, `several topics have its type; give it a topic: ${names}`);
+    }
+    const types = topics.flatMap((topic) => topic.types);
+    const hint = suggestion(String(fields["type"]), types, "types");
+    return this.#mistakes.add(at(path, "type"), `no topic has such a type${hint}`);
+  }
+
+  /** The partitions of all topics, of one, or one of them. */
+  #lanes(fields: Fields, path: string): readonly number[] {
+    const named = this.#topic(fields, path);
+    const chosen = named === undefined ? this.#planned.topics : [named];
+    if (named === undefined && fields["partition"] !== undefined) {
+      return this.#mistakes.add(at(path, "partition"), 'of which topic? Say "topic", too') ?? [];
+    }
+    const partition = named && this.#partition(named, fields["partition"], path);
+    return chosen.flatMap(({ firstLane, definition }) =>
+      Array.from({ length: definition.partitions }, (_, index) => firstLane + index).filter(
+        (lane) => partition === undefined || lane === firstLane + partition,
+      ),
+    );
+  }
+
+  #type({ types, firstRead }: CaseTopic, fields: Fields, path: string): string | undefined {
+    if (fields["type"] === undefined) return firstRead;
     const type = this.#mistakes.text(fields["type"], at(path, "type"));
     // Raw bytes are there to be wrong, so their type may be, too.
     if (type === undefined || types.includes(type) || fields["raw"] !== undefined) return type;
@@ -204,9 +253,15 @@ class CaseChecker {
     return this.#mistakes.add(at(path, "type"), `the topic has no such type${hint}`);
   }
 
-  #payload(fields: Fields, path: string, type: string): Uint8Array | undefined {
+  #payload(
+    { schemas }: CaseTopic,
+    fields: Fields,
+    path: string,
+    type: string,
+  ): Uint8Array | undefined {
     const mistakes = this.#mistakes;
-    const inline = Object.entries(fields).filter(([name]) => !EVENT_KEYS.includes(name as never));
+    const own: readonly string[] = [...EVENT_KEYS, ...this.#placeKeys];
+    const inline = Object.entries(fields).filter(([name]) => !own.includes(name));
     if (fields["raw"] !== undefined) {
       const hex = String(fields["raw"]);
       if (HEX.test(hex)) return Buffer.from(hex, "hex");
@@ -225,15 +280,15 @@ class CaseChecker {
       typeof value === "bigint" ? String(value) : value,
     );
     try {
-      return this.#planned.schemas.toBinary(type, json);
+      return schemas.toBinary(type, json);
     } catch (error) {
       if (!(error instanceof PayloadError)) throw error;
       const within = fields["data"] === undefined ? path : at(path, "data");
       const place = error.path === "" ? within : `${within}.${error.path}`;
-      const own = inline.some(([name]) => name === error.path)
-        ? nearest(error.path, EVENT_KEYS)
+      const meant = inline.some(([name]) => name === error.path)
+        ? nearest(error.path, own)
         : undefined;
-      const hint = own === undefined ? "" : `; did you mean ${shown(own)} of the event?`;
+      const hint = meant === undefined ? "" : `; did you mean ${shown(meant)} of the event?`;
       return mistakes.add(place, `${error.reason}${hint}`);
     }
   }
@@ -242,9 +297,9 @@ class CaseChecker {
     return value === undefined ? undefined : readTime(value, path, this.#mistakes);
   }
 
-  #partition(value: unknown, path: string): number | undefined {
+  #partition({ definition }: CaseTopic, value: unknown, path: string): number | undefined {
     if (value === undefined) return undefined;
-    const { partitions } = this.#planned.plan.topic.definition;
+    const { partitions } = definition;
     const range = { min: 0, max: partitions - 1 };
     return this.#mistakes.whole(value, at(path, "partition"), range);
   }

@@ -86,28 +86,46 @@ export class ProjectionRun {
   }
 
   read(batch: LogBatch): void {
-    this.#pulses += batch.events.filter(isPulse).length;
-    this.#append(batch.partition, batch.events.length, encodeEntry(batch));
+    const readers = this.#routing === undefined ? 1 : this.#upstreamsOf(batch.lane).length;
+    this.#pulses += readers * batch.events.filter(isPulse).length;
+    this.#append(batch.lane, batch.events.length, encodeEntry(batch));
   }
 
-  tick(partition: number, time: number): void {
-    this.#append(partition, 0, encodeTick(time));
+  tick(lane: number, time: number): void {
+    this.#append(lane, 0, encodeTick(time));
   }
 
-  #append(partition: number, events: number, bytes: Uint8Array): void {
+  #append(lane: number, events: number, bytes: Uint8Array): void {
     if (this.#routing === undefined) {
-      this.#lanes[partition]!.events += events;
-      this.#apply(partition, bytes);
+      this.#lanes[lane]!.events += events;
+      this.#apply(lane, bytes);
       return;
     }
-    this.deadLetters.push(...this.#routing.route(partition, bytes).map(letterRow));
-    const off = imbalance(this.#routing.cores[partition]!.progress().books);
-    if (off !== 0) {
+    for (const upstream of this.#upstreamsOf(lane)) {
+      this.deadLetters.push(...this.#routing.route(upstream, bytes).map(letterRow));
+      const off = imbalance(this.#routing.cores[upstream]!.progress().books);
+      if (off === 0) continue;
       this.breaches.push(
-        `the books of the routing task of partition ${partition} are off by ${off}`,
+        `the books of the routing task of partition ${upstream} are off by ${off}`,
       );
     }
     this.#relay(this.#routing.relay());
+  }
+
+  /** One of each route from the lane's topic. */
+  #upstreamsOf(lane: number): readonly number[] {
+    const { routes } = rekeyOf(this.#plan);
+    const names = [...new Set(routes.map(({ topic }) => topic.definition.name))];
+    let first = 0;
+    for (const name of names) {
+      const own = routes.filter(({ topic }) => topic.definition.name === name);
+      const { partitions } = own[0]!.topic.definition;
+      if (lane < first + partitions) {
+        return own.map(({ firstUpstream }) => firstUpstream + lane - first);
+      }
+      first += partitions;
+    }
+    return [];
   }
 
   #relay(batches: readonly RoutedBatch[]): void {
@@ -200,10 +218,10 @@ export class ProjectionRun {
     return cores.map((core) => Buffer.from(core.digest()).toString("hex"));
   }
 
-  /** Of one partition of the topic. */
-  partitionWatermark(partition: number): number | undefined {
-    const cores = this.#routing?.cores ?? this.#lanes.map(({ core }) => core);
-    return cores[partition]!.progress().watermark;
+  /** Of one partition of a topic. */
+  laneWatermark(lane: number): number | undefined {
+    const core = this.#routing?.cores[this.#upstreamsOf(lane)[0]!] ?? this.#lanes[lane]!.core;
+    return core.progress().watermark;
   }
 
   /** Up to which the projection's results are complete: of its slowest partition that is not idle. */

@@ -11,8 +11,10 @@
  */
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { at } from "../../projections/definition/reading.ts";
+import { rekeyOf } from "../../projections/definition/rekey.ts";
 import { allTogether, logOf, oneByOne, restartedThroughout } from "./case-log.ts";
 import type { LogEntry } from "./case-log.ts";
+import { topicOfLane } from "./case-plan.ts";
 import type { FindProjection } from "./case-plan.ts";
 import { checkCase } from "./check-case.ts";
 import type { Case, CheckedCase, CheckedExpectation, LineOf, Row } from "./case.ts";
@@ -67,7 +69,7 @@ export const runContent = (given: unknown, options: RunOptions = {}): CaseResult
 const runChecked = (checked: CheckedCase, options: RunOptions): CaseResult => {
   const log = logOf(checked);
   const lineOf = options.lineOf ?? nowhere;
-  const judge = new Judge(checked.plan, lineOf);
+  const judge = new Judge(checked, lineOf);
   judge.play(log);
   if (options.unfinished !== true) judge.end(checked.steps.at(-1)?.path ?? "steps");
   const variants = options.once === true || judge.failures.length > 0 ? [] : VARIANTS;
@@ -102,7 +104,7 @@ const VARIANTS: readonly Variant[] = [
 
 const step = (run: ProjectionRun, entry: LogEntry): void => {
   if (entry.entry === "batch") run.read(entry);
-  else if (entry.entry === "tick") run.tick(entry.partition, entry.time);
+  else if (entry.entry === "tick") run.tick(entry.lane, entry.time);
   else if (entry.entry === "restart") run.restart();
 };
 
@@ -110,14 +112,16 @@ class Judge {
   readonly run: ProjectionRun;
   readonly failures: CaseFailure[] = [];
   readonly #plan: ProjectionPlan;
+  readonly #topics: CheckedCase["topics"];
   readonly #lineOf: LineOf;
   /** How many updates and dead letters expectations have seen. */
   #updatesSeen = 0;
   #lettersSeen = 0;
   #updatesMentioned = false;
 
-  constructor(plan: ProjectionPlan, lineOf: LineOf) {
+  constructor({ plan, topics }: CheckedCase, lineOf: LineOf) {
     this.#plan = plan;
+    this.#topics = topics;
     this.#lineOf = lineOf;
     this.run = new ProjectionRun(plan);
   }
@@ -126,7 +130,7 @@ class Judge {
     for (const entry of log) {
       step(this.run, entry);
       if (entry.entry === "expect") this.#expect(entry.expectation, entry.path);
-      if (entry.entry === "reached") this.#reached(entry.path, entry.partition, entry.watermark);
+      if (entry.entry === "reached") this.#reached(entry.path, entry.lane, entry.watermark);
       for (const breach of this.run.breaches.splice(0)) this.#fail(entry.path, breach);
     }
   }
@@ -139,10 +143,13 @@ class Judge {
     if (!diff.same) this.#fail(path, message, diff.rows);
   }
 
-  #reached(path: string, partition: number, wanted: number): void {
-    const watermark = this.run.partitionWatermark(partition);
+  #reached(path: string, lane: number, wanted: number): void {
+    const watermark = this.run.laneWatermark(lane);
     if (watermark === wanted) return;
-    const skew = this.#plan.topic.definition.maxFutureSkewMs;
+    const { definition, firstLane } = topicOfLane(this.#topics, lane);
+    const skew = definition.maxFutureSkewMs;
+    const of = this.#topics.length === 1 ? "" : ` of ${definition.name}`;
+    const partition = `${lane - firstLane}${of}`;
     this.#fail(
       path,
       watermark !== undefined && watermark > wanted
@@ -256,7 +263,7 @@ const comparableUpdates = (
   run: ProjectionRun,
   inTime: ReadonlySet<string>,
 ): readonly Row[] => {
-  const spansPartitions = plan.rekeyed && plan.topic.definition.partitions > 1;
+  const spansPartitions = plan.rekeyed && rekeyOf(plan).upstreams > 1;
   if (plan.merged || spansPartitions) {
     const finals = run.updates.filter(
       (row) => row.get("kind") === "final" && (spansPartitions || inTime.has(nameOf(row))),

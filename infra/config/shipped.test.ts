@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { parseCase } from "../../actors/testkit/case-file.ts";
 import { renderFailures, runContent } from "../../actors/testkit/run-case.ts";
 import { topicsOf } from "../../projections/definition/make-definition.ts";
-import { shippedProjections } from "./shipped.ts";
+import { exampleProjections } from "./shipped.ts";
 
 const folder = new URL("../../projections/", import.meta.url);
 const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) =>
@@ -12,7 +12,7 @@ const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(
 );
 
 const find = (name: string) => {
-  const definition = shippedProjections.find((each) => each.name === name);
+  const definition = exampleProjections.find((each) => each.name === name);
   return definition && { definition, topics: topicsOf(definition) };
 };
 

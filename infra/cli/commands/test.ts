@@ -16,7 +16,7 @@ import {
 import { sourceNames } from "../../../projections/definition/join-sources.ts";
 import { topicsOf } from "../../../projections/definition/make-definition.ts";
 import { loadConfig } from "../../config/load.ts";
-import { shippedProjections } from "../../config/shipped.ts";
+import { exampleProjections } from "../../config/shipped.ts";
 import { findCaseFiles } from "../case-files.ts";
 import { EXIT_FAILED } from "../cli-error.ts";
 import { counted, duration } from "../terminal/format.ts";
@@ -63,7 +63,7 @@ const projectionsOf = async (options: TestOptions): Promise<FindProjection> => {
         topics: [...names].flatMap((name) => topics.find((topic) => topic.name === name) ?? []),
       };
     }
-    const shipped = shippedProjections.find((each) => each.name === name);
+    const shipped = exampleProjections.find((each) => each.name === name);
     return shipped && { definition: shipped, topics: topicsOf(shipped) };
   };
 };
