@@ -1,11 +1,12 @@
-/** One decoder for all projections of a topic. */
+/** What runs on which log: one decoder for all projections of a topic, routing tasks for each source. */
 import { expect, test } from "vitest";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import { planProjection, planTopic } from "../../projections/definition/plan-projection.ts";
 import { parseSchema } from "../../projections/schema/schema-set.ts";
 import type { Intake } from "../intake/intake.ts";
-import { intakeOf } from "./task-specs.ts";
+import { rebuildWarning } from "../../projections/definition/rebuild.ts";
+import { byTopic, intakeOf, partitionsOf, rekeyedTopicOf, routingSpecs } from "./task-specs.ts";
 
 const schemas = parseSchema(`
   syntax = "proto3";
@@ -63,4 +64,48 @@ test("projections of different types may mention one field: each has its own", (
   const { valid, values } = batch.columns.get("cents")!;
   expect([...valid.subarray(0, 2)]).toEqual([1, 1]);
   expect([...values.subarray(0, 2)]).toEqual([70, 71]);
+});
+
+test("a join of two topics is routed from both, into a log as wide and as long as either", () => {
+  const DAY = 86_400_000;
+  const changed = { partitions: 3, retentionMs: 2 * DAY, maxOutOfOrdernessMs: DAY };
+  const paid = { ...topic, definition: { ...topic.definition, retentionMs: DAY } };
+  const refunds = {
+    ...topic,
+    definition: { ...topic.definition, name: "refunds", ...changed },
+  };
+  const join = planProjection(
+    {
+      kind: "join",
+      name: "refunded",
+      left: { topic: "orders", types: ["Paid"] },
+      right: { topic: "refunds", types: ["Refunded"], key: { field: "store" } },
+      within: { afterMs: 1.5 * DAY },
+      values: { at: { event: "time", side: "right" } },
+    } as never,
+    paid,
+    [refunds],
+  );
+  const plans = [join, plan("Paid")];
+  expect(
+    byTopic(plans).map(({ topic: of, plans: readers }) => [of.definition.name, readers]),
+  ).toEqual([
+    ["orders", plans],
+    ["refunds", [join]],
+  ]);
+  const partitions = (of: typeof topic, partition: number) =>
+    routingSpecs(join, 1, of, partition).map(({ id }) => id.partition);
+  expect([partitions(paid, 0), partitions(refunds, 0), partitions(refunds, 2)]).toEqual([
+    [0],
+    [1],
+    [3],
+  ]);
+  expect(partitionsOf(join)).toBe(3);
+  expect(rekeyedTopicOf(join, 4)).toEqual({
+    name: "via_refunded_4",
+    partitions: 3,
+    retentionMs: 2 * DAY,
+  });
+  // What lives for a day and a half, and may come a day late, is longer than the log of its own is kept.
+  expect(rebuildWarning(join)).toContain("topic refunds keeps events for 2 days");
 });

@@ -50,9 +50,13 @@ export interface Rebuildable {
     | Pick<FoldProjection, "kind" | "name" | "ttlMs">
     | Pick<JoinProjection, "kind" | "name" | "within" | "asOf">
     | Pick<StatechartProjection, "kind" | "name" | "machine">;
-  readonly topic: {
-    readonly definition: Pick<TopicDefinition, "name" | "retentionMs" | "maxOutOfOrdernessMs">;
-  };
+  readonly topic: RetainedTopic;
+  /** If there are several: their log is kept as long as the longest of them. */
+  readonly sources?: readonly { readonly topic: RetainedTopic }[];
+}
+
+interface RetainedTopic {
+  readonly definition: Pick<TopicDefinition, "name" | "retentionMs" | "maxOutOfOrdernessMs">;
 }
 
 interface StateConfig {
@@ -109,9 +113,15 @@ const SHORTENED = {
 } as const;
 
 /** What an operator should know before Redis is lost; undefined when the log can give all of it. */
-export const rebuildWarning = ({ definition, topic }: Rebuildable): string | undefined => {
+export const rebuildWarning = ({
+  definition,
+  topic,
+  sources = [],
+}: Rebuildable): string | undefined => {
   const { name } = definition;
   const { retentionMs, maxOutOfOrdernessMs } = topic.definition;
+  const longest = sources.find((source) => source.topic.definition.retentionMs === retentionMs);
+  const { name: kept } = (longest?.topic ?? topic).definition;
   const span = spanOf(definition);
   if (span === undefined) return undefined;
   const liveMs = span.lengthMs + maxOutOfOrdernessMs;
@@ -121,7 +131,7 @@ export const rebuildWarning = ({ definition, topic }: Rebuildable): string | und
     : `lives for ever (${span.forEver})`;
   const shorter = SHORTENED[definition.kind ?? "window"];
   return (
-    `state of projection ${name} ${live}, but topic ${topic.definition.name} keeps events for ` +
+    `state of projection ${name} ${live}, but topic ${kept} keeps events for ` +
     `${formatDuration(retentionMs)} (retention): if Redis loses its data, the log cannot give that state ` +
     `again. Keep events for longer, make ${shorter} shorter, or back Redis up`
   );

@@ -16,7 +16,7 @@ export interface UnionTopic extends TopicPlan {
   readonly parts: readonly UnionPart[];
 }
 
-/** Named after the first; partitions and retention are the greatest. */
+/** Named after the first; partitions, retention and out-of-orderness are the greatest. */
 export const unionOfTopics = (topics: readonly TopicPlan[]): UnionTopic => {
   let firstType = 0;
   const parts = topics.map((topic) => {
@@ -31,6 +31,9 @@ export const unionOfTopics = (topics: readonly TopicPlan[]): UnionTopic => {
       ...definitions[0]!,
       types: [...new Set(types.map(({ name }) => name))],
       partitions: Math.max(...definitions.map(({ partitions }) => partitions)),
+      maxOutOfOrdernessMs: Math.max(
+        ...definitions.map(({ maxOutOfOrdernessMs }) => maxOutOfOrdernessMs),
+      ),
       retentionMs: Math.max(...definitions.map(({ retentionMs }) => retentionMs)),
     },
     types,
