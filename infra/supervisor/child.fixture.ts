@@ -29,6 +29,14 @@ switch (behaviour) {
   case "mute":
     runMain(write("up").pipe(Effect.andThen(Effect.never)));
     break;
+  case "talkative":
+    runMain(
+      Effect.sync(() => {
+        for (let line = 0; line < 100_000; line++) process.stdout.write(`line ${line}\n`);
+        process.send?.("written");
+      }),
+    );
+    break;
   case "short-lived":
     runMain(sayReady({ pid: process.pid, before: null }));
     break;

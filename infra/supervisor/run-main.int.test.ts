@@ -5,6 +5,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { nodeEntry } from "./node-entry.ts";
 
@@ -92,6 +94,36 @@ test("M2: even one that does not drain ends", async () => {
   await once(child, "message");
   child.disconnect();
   expect(await once(child, "exit")).toEqual([1, null]);
+});
+
+/** Has written more than a pipe holds, and nobody has read of it. */
+const startTalkative = async () => {
+  const child = spawn(process.execPath, command("talkative"), {
+    stdio: ["ignore", "pipe", "inherit", "ipc"],
+    env: launchedBy(""),
+  });
+  expect((await once(child, "message"))[0]).toBe("written");
+  return child as ChildProcess & { readonly stdout: Readable };
+};
+
+test("M6: a pipe that is read late and slowly gets every line", async () => {
+  const child = await startTalkative();
+  let text = "";
+  for await (const chunk of child.stdout) {
+    text += String(chunk);
+    // Others have their turn between any two reads, the end of the child among them.
+    await setImmediate();
+  }
+  expect(text.split("\n")).toHaveLength(100_001);
+  expect(text.endsWith("line 99999\n")).toBe(true);
+});
+
+test("M6: a process that is asked to end does not wait for a reader for ever", async () => {
+  const child = await startTalkative();
+  const exit = once(child, "exit");
+  child.kill("SIGTERM");
+  expect(await exit).toEqual([0, null]);
+  child.stdout.destroy();
 });
 
 test("a failure is printed as its message, told to the supervisor, and is exit code 1", async () => {

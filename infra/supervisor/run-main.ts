@@ -7,6 +7,8 @@
  * M3. The process ends when the effect has ended, whatever handles are still open.
  * M4. A process that npm or npx launched drains when that is gone: signals may end with it.
  * M5. Logs that nobody reads any more end nothing.
+ * M6. The process ends only when all that it has written is handed over, however slow the reader of a
+ *     pipe is. Once it is asked to end, that too is bounded; a closed reader is not waited for.
  */
 import { Cause, Effect, Exit, Runtime } from "effect";
 import type { ChildMessage } from "./child-messages.ts";
@@ -14,6 +16,8 @@ import { isLaunchedByNpm, watchLauncher } from "./launcher.ts";
 
 /** How long a child without its supervisor may take to end. */
 const orphanGraceMs = 5_000;
+/** How long a process that was asked to end waits for a reader that does not read. */
+const flushGraceMs = 2_000;
 /** npm hands a terminal's Ctrl-C on to a child that has had it already: within this it is one. */
 const sameInterruptMs = 500;
 
@@ -46,14 +50,33 @@ const printFailure = (cause: Cause.Cause<unknown>): void => {
   process.stderr.write(`${expected ? messageOf(cause) : Cause.pretty(cause)}\n`);
 };
 
+/** Resolves when everything that was written before is handed over or cannot be. */
+const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
+  new Promise((resolve) => {
+    if (stream.destroyed || stream.writableLength === 0) return resolve();
+    stream.write("", () => resolve());
+  });
+
 export const runMain = <A, E>(main: Effect.Effect<A, E>, options: RunMainOptions = {}): void => {
   const run = Runtime.makeRunMain(({ fiber, teardown }) => {
     let asked = false;
+    let leaving: number | undefined;
     let interruptedAt = -Infinity;
     const twiceMs = isLaunchedByNpm(process.env) ? sameInterruptMs : 0;
     const drain = (): void => {
       asked = true;
-      fiber.interruptUnsafe(fiber.id);
+      if (leaving === undefined) fiber.interruptUnsafe(fiber.id);
+      else leaveSoon(leaving);
+    };
+    const leaveSoon = (code: number): void => {
+      setTimeout(() => process.exit(code), flushGraceMs).unref();
+    };
+    const leave = (code: number): void => {
+      leaving = code;
+      if (asked) leaveSoon(code);
+      void Promise.all([flushed(process.stdout), flushed(process.stderr)]).then(() =>
+        process.exit(code),
+      );
     };
     const onInterrupt = (): void => {
       const now = performance.now();
@@ -76,8 +99,8 @@ export const runMain = <A, E>(main: Effect.Effect<A, E>, options: RunMainOptions
     } else watchLauncher(drain);
     fiber.addObserver((exit) => {
       const drained = asked && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause);
-      if (drained) return process.exit(options.drainedExitCode ?? 0);
-      teardown(exit, (code) => process.exit(code));
+      if (drained) return leave(options.drainedExitCode ?? 0);
+      teardown(exit, leave);
     });
   });
   const reported = Effect.onExit(main, (exit) => {
