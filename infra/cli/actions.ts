@@ -6,12 +6,12 @@ import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Effect } from "effect";
+import type { Config } from "../config/config.ts";
 import type { Link } from "../nats/link.ts";
 import { CliError } from "./cli-error.ts";
 import type { GatewayClient } from "./gateway-client.ts";
 import type { Actions, ConfigFlags, Run } from "./program.ts";
 import { findSystem, requireGateway, requireNats, type AddressOptions } from "./running-system.ts";
-import type { SurveyPlan } from "./survey.ts";
 import type { Terminal } from "./terminal/terminal.ts";
 
 const load = <Module>(module: () => Promise<Module>): Effect.Effect<Module> =>
@@ -72,7 +72,7 @@ const developmentOnly = (name: "demo" | "bench"): Effect.Effect<Development, Cli
 };
 
 /** What the running system runs; without one, what the configuration says. */
-const surveyPlan = (options: AddressOptions & ConfigFlags): Effect.Effect<SurveyPlan, unknown> =>
+const surveyPlan = (options: AddressOptions & ConfigFlags): Effect.Effect<Config, unknown> =>
   attempt(async () => {
     const { run } = await findSystem(options, process.env);
     if (run !== undefined && options.config === undefined) {

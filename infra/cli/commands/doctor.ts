@@ -10,6 +10,8 @@ import {
   eventsStream,
 } from "../../../proto/subjects.ts";
 import { rebuildWarning } from "../../../projections/definition/rebuild.ts";
+import { withCode } from "../../config/code-modules.ts";
+import type { Config } from "../../config/config.ts";
 import { connect } from "../../nats/connection.ts";
 import type { StreamInfo } from "../../nats/jetstream-api.ts";
 import type { Link } from "../../nats/link.ts";
@@ -31,8 +33,11 @@ export interface Finding {
   readonly text: string;
 }
 
+/** Of projections that hold functions a running system's file knows just where they are: `code`. */
+type DefinitionsPlan = SurveyPlan & Pick<Config, "code">;
+
 export interface DoctorOptions {
-  readonly plan: SurveyPlan;
+  readonly plan: DefinitionsPlan;
   readonly system: SystemAddress;
   readonly redis: string | undefined;
   readonly json: boolean;
@@ -129,11 +134,11 @@ const checkStreams = (link: Link, plan: SurveyPlan) =>
     }),
   );
 
-/** What the log alone could not give again. */
-export const checkDefinitions = (plan: SurveyPlan) =>
+/** Whether a worker that starts now could plan them; and what the log alone could not give again. */
+export const checkDefinitions = (plan: DefinitionsPlan) =>
   found(
     "projections",
-    Effect.map(loadPlans(plan), ({ projections }) =>
+    Effect.map(Effect.flatMap(loadCode(plan), loadPlans), ({ projections }) =>
       projections.flatMap((projection) => {
         const warning = rebuildWarning(projection);
         return warning === undefined
@@ -142,6 +147,12 @@ export const checkDefinitions = (plan: SurveyPlan) =>
       }),
     ),
   );
+
+const loadCode = (plan: DefinitionsPlan): Effect.Effect<DefinitionsPlan, Error> =>
+  Effect.tryPromise({
+    try: () => withCode(plan),
+    catch: (error) => (error instanceof Error ? error : new Error(String(error))),
+  });
 
 const checkGateway = (address: string) =>
   found(

@@ -137,6 +137,17 @@ it(
 );
 
 it(
+  "is in order, as the doctor finds, functions and all",
+  async () => {
+    const { exitCode, stdout } = await command(system, ["doctor"]);
+    expect(exitCode, stdout).toBe(0);
+    expect(stdout).not.toContain("✗");
+    expect(stdout).toContain("a fold without ttl");
+  },
+  STEP_MS,
+);
+
+it(
   "replays every kind to the same results",
   async () => {
     for (const [projection, expected] of Object.entries(EXPECTED)) {
