@@ -1,17 +1,21 @@
 /** Where a project's files are when nobody says: by their names in its folder. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 const EXTENSIONS = ["ts", "mts", "cts", "js", "mjs", "cjs"] as const;
 const CODE = EXTENSIONS.join("|");
 
 const CONFIG_NAMES = [...EXTENSIONS, "json"].map((extension) => `tidemark.config.${extension}`);
 const PROJECTION_FILE = new RegExp(`^(.+\\.)?projection\\.(${CODE}|json)$`);
+const PROJECTION_DATA = /^(.+\.)?projection\.json$/;
 const CODE_FILE = new RegExp(`^(?!.*\\.(test|spec|suite|d)\\.).+\\.(${CODE})$`);
 
 /** tidemark.config.ts in the folder, or with another ending. */
 export const findConfigFile = (folder: string): string | undefined =>
   CONFIG_NAMES.map((name) => join(folder, name)).find((path) => existsSync(path));
+
+/** Whether a file's name says that it is a definition, or a list of them, as JSON. */
+export const isProjectionData = (path: string): boolean => PROJECTION_DATA.test(basename(path));
 
 const namesIn = (folder: string): readonly string[] => {
   try {

@@ -273,6 +273,70 @@ describe("tidemark.config.ts", () => {
     });
   });
 
+  describe("a JSON file that was named", () => {
+    const visits = (other: object = {}): string =>
+      JSON.stringify({
+        name: "visits",
+        topic: "sales",
+        window: { kind: "session", gapMs: "30 minutes" },
+        aggregates: { n: { fn: "count" } },
+        ...other,
+      });
+    const files = ["sub/h.projection.json"];
+
+    it("reads a topic that a file beside it gives, and runs alone", async () => {
+      await write({
+        "sub/h.projection.json": visits(),
+        "sub/aaa.projection.ts": "throw new Error('of no use here')",
+        "sub/shop.projection.ts": PROJECTION,
+        "sub/shop.proto": PROTO,
+      });
+      const config = await load({ files });
+      expect(config.projections.map(({ name }) => name)).toEqual(["visits"]);
+      expect(config.topics.map(({ name }) => name)).toEqual(["sales"]);
+      expect(planConfig(config)).toHaveLength(1);
+    });
+
+    it("reads a topic of the configuration, and takes no other of it", async () => {
+      const topics = ["sales", "other"].map((name) => ({
+        name,
+        schemas: ["shop.proto"],
+        types: ["shop.Sale"],
+      }));
+      await write({
+        "sub/h.projection.json": visits(),
+        "tidemark.config.json": JSON.stringify({ topics }),
+        "shop.proto": PROTO,
+      });
+      expect((await load({ files })).topics.map(({ name }) => name)).toEqual(["sales"]);
+    });
+
+    it("without its topic is told where topics come from, and what kept a file from giving it", async () => {
+      await write({
+        "sub/h.projection.json": visits(),
+        "sub/shop.projection.ts": "throw new Error('broken')",
+      });
+      expect(await mistakesOf({ files })).toEqual([
+        "sub/shop.projection.ts: cannot be loaded: line 1: broken",
+        'sub/h.projection.json: topic: there is no topic "sales"; there are no topics. Define it in the ' +
+          "topics of tidemark.config.json, or name a file with a projection that reads it",
+      ]);
+    });
+
+    it("is a projection with mistakes, whatever its keys are", async () => {
+      await write({ "sub/h.projection.json": visits({ topic: undefined, aggregates: undefined }) });
+      expect(await mistakesOf({ files })).toEqual(
+        expect.arrayContaining([expect.stringMatching(/^sub\/h\.projection\.json: topic: /)]),
+      );
+      await write({ "sub/h.projection.json": `[${visits()}, 7]` });
+      expect((await mistakesOf({ files }))[0]).toMatch(/^sub\/h\.projection\.json: \[1\]: /);
+      await write({ "sub/h.projection.json": JSON.stringify({ nmae: "visits", tpic: "sales" }) });
+      const mistakes = await mistakesOf({ files });
+      expect(mistakes.join("\n")).toContain('nmae: unknown key. Did you mean "name"?');
+      expect(mistakes.join("\n")).not.toContain("workers");
+    });
+  });
+
   it("is overridden by the environment, and that by flags", async () => {
     await write({ "tidemark.config.ts": "export default { workers: 2, dataDir: 'd' };" });
     const environment = {

@@ -4,6 +4,8 @@
  * L1. The result is complete, or there is one error that names every wrong key, value and variable.
  * L2. What runs: the files that were named; else the `projections` of the configuration file; else
  *     the files found by name; and only if there is nothing at all the shipped projections.
+ * L3. A projection that was named and is data may read a topic of the configuration, or one that other
+ *     files beside it or in the project's folder give: of those, nothing else runs.
  */
 import { dirname, resolve } from "node:path";
 import { nearest } from "../../projections/definition/did-you-mean.ts";
@@ -128,13 +130,22 @@ const loadProject = async (
   if (!named) project.addConfigured();
   const listed = project.config?.content["projections"] !== undefined;
   if (!named && !listed && mistakes.list.length === 0) await discover(project, cwd);
+  if (named && mistakes.list.length === 0) {
+    const folders = new Set([
+      ...files.map((file) => dirname(resolve(cwd, file))),
+      projectFolder(project, cwd),
+    ]);
+    await project.findTopics([...folders].flatMap(findProjectionFiles));
+  }
   project.checkTopics();
   return project;
 };
 
+const projectFolder = ({ config }: UserProject, cwd: string): string =>
+  config === undefined ? cwd : dirname(config.path);
+
 const discover = async (project: UserProject, cwd: string): Promise<void> => {
-  const folder = project.config === undefined ? cwd : dirname(project.config.path);
-  const files = findProjectionFiles(folder);
+  const files = findProjectionFiles(projectFolder(project, cwd));
   for (const file of files) await project.loadDiscovered(file);
   if (project.projections.length === 0 && project.topics.length === 0) {
     project.add(shippedProjections);

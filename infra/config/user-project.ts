@@ -22,7 +22,7 @@ import { sourceNames } from "../../projections/definition/join-sources.ts";
 import { topicsOf } from "../../projections/definition/make-definition.ts";
 import { at, Mistakes, type Fields } from "../../projections/definition/reading.ts";
 import { SHIPPED_MODULE, type CodeOrigin } from "./config.ts";
-import type { ProjectionFile } from "./discover.ts";
+import { isProjectionData, type ProjectionFile } from "./discover.ts";
 import { importUserModule } from "./user-module.ts";
 
 /** A configuration file as it was written. */
@@ -33,10 +33,21 @@ export interface ConfigFile {
   readonly content: Fields;
 }
 
+const NO_CONFIG: ConfigFile = { path: "", label: "", content: {} };
+
+/** A path of a file, or of a place in it: `a.json: topic`, `a.ts: default.topic`. */
+const within = (label: string, path: string): string =>
+  label.includes(": ") ? `${label}.${path}` : `${label}: ${path}`;
+
 interface Found<T> {
   readonly definition: T;
   readonly label: string;
+  /** From a file that cannot give a topic itself. */
+  readonly isData?: boolean;
 }
+
+const WHERE_TOPICS_ARE =
+  ". Define it in the topics of tidemark.config.json, or name a file with a projection that reads it";
 
 /** From a module's exports to a value in them. */
 type Place = CodeOrigin["place"];
@@ -98,6 +109,7 @@ export class UserProject {
     const absolute = resolve(this.#cwd, path);
     const exported = await this.#import(absolute);
     if (exported === undefined) return;
+    if (isProjectionData(absolute)) return this.#takeData(absolute, exported["default"]);
     const main = exported["default"];
     if (isObject(main) && !isProjection(main) && !Array.isArray(main)) {
       return this.#takeConfig(absolute, main as Fields);
@@ -145,15 +157,60 @@ export class UserProject {
     );
   }
 
+  /**
+   * Topics that projections written as data name, and that no file gave yet: of the configuration, then
+   * of the projections in `files`. What is wrong with those files matters only if a topic stays unknown.
+   */
+  async findTopics(files: readonly ProjectionFile[]): Promise<void> {
+    const { content, label, path } = this.#config ?? NO_CONFIG;
+    const configured = content["topics"];
+    for (const topic of Array.isArray(configured) ? (configured as readonly unknown[]) : []) {
+      if (isObject(topic) && this.#missing().has((topic as { name?: unknown }).name)) {
+        this.#takeTopic(topic, `${label}: topics`, dirname(path));
+      }
+    }
+    const failures = new Mistakes();
+    for (const file of files) {
+      if (this.#missing().size === 0) return;
+      if (isProjectionData(file.path)) continue;
+      try {
+        this.#takeMissingTopics(file.path, await importUserModule(file.path));
+      } catch (error) {
+        failures.add(this.#label(file.path), explainImport(error, file.path));
+      }
+    }
+    if (this.#missing().size === 0) return;
+    for (const { path, message } of failures.list) this.#mistakes.add(path, message);
+  }
+
+  #missing(): ReadonlySet<unknown> {
+    const named = [...this.#projections.values()].flatMap(({ definition }) => [
+      definition.topic,
+      ...sourceNames(definition),
+    ]);
+    return new Set(named.filter((topic) => !this.#topics.has(topic)));
+  }
+
+  #takeMissingTopics(path: string, exported: Fields): void {
+    const missing = this.#missing();
+    for (const value of Object.values(exported).flat()) {
+      if (!isProjection(value)) continue;
+      for (const topic of topicsOf(value)) {
+        if (missing.has(topic.name)) this.#takeTopic(topic, this.#label(path), dirname(path));
+      }
+    }
+  }
+
   /** To be called at the end: a projection that came as data names a topic that someone gave. */
   checkTopics(): void {
-    for (const { definition, label } of this.#projections.values()) {
+    for (const { definition, label, isData } of this.#projections.values()) {
       for (const topic of new Set([definition.topic, ...sourceNames(definition)])) {
         if (this.#topics.has(topic)) continue;
         this.#mistakes.add(
-          at(label, "topic"),
+          within(label, "topic"),
           `there is no topic ${JSON.stringify(topic)}` +
-            suggestion(topic, this.#topics.keys(), "topics"),
+            suggestion(topic, this.#topics.keys(), "topics") +
+            (isData === true ? WHERE_TOPICS_ARE : ""),
         );
       }
     }
@@ -200,6 +257,17 @@ export class UserProject {
     return found.size;
   }
 
+  /** All of it must be projections: nothing else has such a name. */
+  #takeData(path: string, content: unknown): void {
+    const isList = Array.isArray(content);
+    const values: readonly unknown[] = isList ? content : [content];
+    if (values.length === 0) this.#mistakes.add(this.#label(path), "is an empty list");
+    values.forEach((value, index) => {
+      const label = isList ? `${this.#label(path)}: ${at("", index)}` : this.#label(path);
+      this.#takeProjection(value, label, path, isList ? ["default", index] : ["default"]);
+    });
+  }
+
   #takeTopic(value: unknown, label: string, folder: string): void {
     const mistakes = new Mistakes();
     const topic = checkTopic(value, mistakes);
@@ -220,7 +288,8 @@ export class UserProject {
       this.#takeTopic(topic, at(label, "source"), folder);
     }
     const resolved = resolveLookupFiles(definition, folder);
-    this.#put(this.#projections, { definition: resolved, label }, "projections");
+    const isData = isProjectionData(module);
+    this.#put(this.#projections, { definition: resolved, label, isData }, "projections");
     if (!holdsCode(resolved) || this.#code.has(resolved.name)) return;
     this.#code.set(resolved.name, { module, place, digest: writtenDigest(resolved) });
   }
@@ -243,7 +312,7 @@ export class UserProject {
 
   #addAll(mistakes: Mistakes, label: string): void {
     for (const { path, message } of mistakes.list) {
-      this.#mistakes.add(path === "" ? label : `${label}.${path}`, message);
+      this.#mistakes.add(path === "" ? label : within(label, path), message);
     }
   }
 }
