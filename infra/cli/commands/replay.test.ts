@@ -4,7 +4,8 @@ import type { AddressInfo } from "node:net";
 import { Effect } from "effect";
 import { expect, test } from "vitest";
 import type { RunFile } from "../../processes/run-file.ts";
-import { findDifferences } from "./replay.ts";
+import { plain } from "../terminal/colour.ts";
+import { ShownBuild, findDifferences } from "./replay.ts";
 
 /** A gateway that has read further each time that it is asked. */
 const gatewayAt = (positions: readonly number[]) =>
@@ -43,4 +44,28 @@ test("it is compared as of what the gateway has read, not of the end of RESULTS"
   );
   expect(compared).toEqual([7]);
   expect(found.differences?.comparedAt).toBe(7);
+});
+
+test("a build that keys its events anew shows each of its two logs with its own size", () => {
+  const written: string[] = [];
+  const output = {
+    isTerminal: false,
+    columns: 80,
+    paint: plain,
+    write: (text: string) => void written.push(text.slice(0, text.indexOf(" batches"))),
+  };
+  const shown = new ShownBuild(output, () => 0);
+  const step = (phase: "rekeying" | "reading" | "done", records: number, recordsTotal: number) =>
+    shown.update({ phase, records, recordsTotal, bytes: 0, events: 0 });
+  step("rekeying", 0, 0);
+  step("rekeying", 40, 86);
+  step("rekeying", 86, 86);
+  step("reading", 86, 116);
+  step("reading", 116, 116);
+  step("done", 116, 116);
+  shown.finish();
+  expect(written).toEqual([
+    "Re-keying  100 %  86 of 86 record",
+    "Replaying  100 %  30 of 30 record",
+  ]);
 });

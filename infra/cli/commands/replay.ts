@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { Clock, Effect, Layer } from "effect";
-import type { BuiltVersion } from "../../../actors/replay/build-version.ts";
+import type { BuildProgress, BuiltVersion } from "../../../actors/replay/build-version.ts";
 import type { Comparison } from "../../../actors/replay/compare-results.ts";
 import type { Differences, TooManyDifferences } from "../../../actors/replay/differences.ts";
 import { makeReplay, type Replay } from "../../../actors/replay/replay.ts";
@@ -24,7 +24,7 @@ import type { ReplayFlags, Run } from "../program.ts";
 import { findSystem, nothingRuns } from "../running-system.ts";
 import { bytes, count, counted, duration, time } from "../terminal/format.ts";
 import { Progress } from "../terminal/progress.ts";
-import type { Terminal } from "../terminal/terminal.ts";
+import type { Output, Terminal } from "../terminal/terminal.ts";
 import { systemLogs } from "./start.ts";
 
 const EXAMPLES_SHOWN = 5;
@@ -49,6 +49,44 @@ const planOf = (projection: string, flags: ReplayFlags, run: RunFile) =>
     );
   });
 
+/** How far a build is. One that keys its events anew reads two logs: the second is there after the first. */
+export class ShownBuild {
+  readonly #output: Output;
+  readonly #now: () => number;
+  #progress: Progress | undefined;
+  #label = "";
+  /** Record batches of the log before. */
+  #before = 0;
+
+  constructor(output: Output, now: () => number) {
+    this.#output = output;
+    this.#now = now;
+  }
+
+  update({ phase, records, recordsTotal }: BuildProgress): void {
+    // How much there is to read is known only when the logs are open.
+    if (recordsTotal === 0) return;
+    const label = phase === "rekeying" ? "Re-keying" : "Replaying";
+    if (label !== this.#label) {
+      this.finish();
+      if (this.#progress !== undefined) this.#before = records;
+      this.#label = label;
+      this.#progress = new Progress({
+        output: this.#output,
+        label,
+        unit: "record batches",
+        total: recordsTotal - this.#before,
+        now: this.#now,
+      });
+    }
+    this.#progress!.update(records - this.#before);
+  }
+
+  finish(): void {
+    this.#progress?.finish();
+  }
+}
+
 interface Built {
   readonly version: BuiltVersion;
   readonly ms: number;
@@ -58,23 +96,11 @@ const build = (plan: ProjectionPlan, { err }: Terminal) =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock;
     const now = () => clock.currentTimeMillisUnsafe();
-    let progress: Progress | undefined;
-    const replay = yield* makeReplay({
-      plan,
-      onProgress: ({ records, recordsTotal }) => {
-        progress ??= new Progress({
-          output: err,
-          label: "Replaying",
-          unit: "record batches",
-          total: recordsTotal,
-          now,
-        });
-        progress.update(records);
-      },
-    });
+    const shown = new ShownBuild(err, now);
+    const replay = yield* makeReplay({ plan, onProgress: (step) => shown.update(step) });
     const startedAt = now();
     const version = yield* replay.build;
-    progress?.finish();
+    shown.finish();
     const built: Built = { version, ms: now() - startedAt };
     return { replay, built };
   });
