@@ -12,7 +12,7 @@ import type { EventBatch } from "../intake/event-batch.ts";
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { EventView } from "./event-view.ts";
 import type { KeyedOperator, StatePublication, Turn } from "./keyed-operator.ts";
-import { TurnRefused } from "./limits.ts";
+import { TurnRefused, threw } from "./limits.ts";
 import { checkPlain, readPlain, sealState, writePlain } from "./plain-state.ts";
 import type { PlainState } from "./plain-state.ts";
 
@@ -63,7 +63,8 @@ export class FoldOperator implements KeyedOperator<number, FoldState> {
   }
 
   open(): FoldState {
-    return { value: sealState(this.#plan.definition.state(), "the first state"), last: NEVER };
+    const value = called("state", () => this.#plan.definition.state());
+    return { value: sealState(value, "the first state"), last: NEVER };
   }
 
   event(state: FoldState, typeIndex: number, turn: Turn): FoldState | undefined {
@@ -92,7 +93,10 @@ export class FoldOperator implements KeyedOperator<number, FoldState> {
   /** Values are computed when they are published; by then it is too late to refuse them. */
   #checkValues(value: PlainState): void {
     if (this.#values.length === 0) return;
-    const values = this.#values.map((of, i) => [this.#names[i]!, of(value)] as const);
+    const values = this.#values.map((of, i) => {
+      const name = this.#names[i]!;
+      return [name, called(`values.${name}`, () => of(value))] as const;
+    });
     checkPlain(Object.fromEntries(values), "what the values give");
   }
 
@@ -115,9 +119,18 @@ export class FoldOperator implements KeyedOperator<number, FoldState> {
   }
 }
 
-const explained = (error: unknown): unknown => {
-  if (!(error instanceof TypeError) || !CHANGED.test(error.message)) return error;
+const called = <T>(what: string, give: () => T): T => {
+  try {
+    return give();
+  } catch (error) {
+    throw threw(what, error);
+  }
+};
+
+const explained = (error: unknown): TurnRefused => {
+  const { message } = threw("reduce", error);
+  if (!(error instanceof TypeError) || !CHANGED.test(message)) return new TurnRefused(message);
   return new TurnRefused(
-    `${error.message}. A state is frozen: return a new one, such as { ...state, n: state.n + 1 }`,
+    `${message}. A state is frozen: return a new one, such as { ...state, n: state.n + 1 }`,
   );
 };

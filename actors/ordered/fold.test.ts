@@ -107,6 +107,22 @@ test("a reducer that throws is a dead letter, leaves the state, and says why", (
     .expectBooks({ events: 7, counted: 5, poison: 2 });
 });
 
+test("the dead letter names the function that threw", () => {
+  const fails = () => {
+    throw new RangeError("too far");
+  };
+  for (const [options, named] of [
+    [{ reduce: fails }, "reduce"],
+    [{ state: fails }, "state"],
+    [{ values: { total: fails } }, "values.total"],
+  ] as const) {
+    basket(options)
+      .batch([at(10, "a")])
+      .watermark(10)
+      .expectDeadLetters({ reason: "poison", error: `${named} threw RangeError: too far` });
+  }
+});
+
 test("publishes values of the state, and takes none that cannot be published", () => {
   const values = {
     total: (state: Basket) => state.sum,

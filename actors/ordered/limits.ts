@@ -29,3 +29,10 @@ export const VALUE_DEPTH_MAX = 32;
 export class TurnRefused extends Error {
   override readonly name = "TurnRefused";
 }
+
+/** What a function of the user's threw, with the name that it has in the definition. */
+export const threw = (what: string, error: unknown): TurnRefused => {
+  if (error instanceof TurnRefused) return error;
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return new TurnRefused(`${what} threw ${text}`);
+};

@@ -218,9 +218,9 @@ test("O4: limits are poison, and name themselves", () => {
   expect(letters(run)).toEqual(
     [
       "poison 5 a@5: Error: less than nothing",
-      "poison 1 a@1: TurnRefused: it emits more than 1000 results at once",
-      "poison 2 a@2: TurnRefused: the key would have 1001 timers; 1000 are the limit",
-      'poison  a@3: timer "loop": TurnRefused: more than 1000 timers of the key fire at one time',
+      "poison 1 a@1: it emits more than 1000 results at once",
+      "poison 2 a@2: the key would have 1001 timers; 1000 are the limit",
+      'poison  a@3: timer "loop": more than 1000 timers of the key fire at one time',
     ].sort((a, b) => rank(run, a) - rank(run, b)),
   );
   expect(updates(run)).toHaveLength(3);

@@ -403,9 +403,14 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
   }
 }
 
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
 const ERROR_TEXT_MAX = 2_000;
 
 const textOf = (error: unknown): string => {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  // What is refused says all in its message.
+  const named = error instanceof Error && !(error instanceof TurnRefused);
+  const text = named ? `${error.name}: ${error.message}` : messageOf(error);
   return text.length > ERROR_TEXT_MAX ? `${text.slice(0, ERROR_TEXT_MAX)}...` : text;
 };

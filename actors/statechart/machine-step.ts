@@ -9,7 +9,7 @@
  */
 import { createActor } from "xstate";
 import type { ActorScope, AnyMachineSnapshot, AnyStateMachine, EventObject } from "xstate";
-import { TurnRefused } from "../ordered/limits.ts";
+import { TurnRefused, threw } from "../ordered/limits.ts";
 
 /** What a step asks for, in its order. */
 export type Command =
@@ -51,15 +51,15 @@ export class MachineStepper {
     } as unknown as Scope;
   }
 
-  /** The first snapshot. Throws what the machine's code throws. */
+  /** The first snapshot. What the machine's code throws is a TurnRefused that says so. */
   initial(input: unknown): AnyMachineSnapshot {
     this.commands = [];
-    return settled(this.machine.getInitialSnapshot(this.#scope as never, input as never));
+    return settled(() => this.machine.getInitialSnapshot(this.#scope as never, input as never));
   }
 
   next(snapshot: AnyMachineSnapshot, event: EventObject): AnyMachineSnapshot {
     this.commands = [];
-    return settled(this.machine.transition(snapshot, event, this.#scope as never));
+    return settled(() => this.machine.transition(snapshot, event, this.#scope as never));
   }
 
   #collect({ type, params }: ExecutableAction): void {
@@ -87,8 +87,14 @@ export class MachineStepper {
 }
 
 /** A snapshot that a machine without actors can have. */
-const settled = (snapshot: AnyMachineSnapshot): AnyMachineSnapshot => {
-  if (snapshot.status === "error") throw snapshot.error;
+const settled = (step: () => AnyMachineSnapshot): AnyMachineSnapshot => {
+  let snapshot: AnyMachineSnapshot;
+  try {
+    snapshot = step();
+  } catch (error) {
+    throw threw("the machine", error);
+  }
+  if (snapshot.status === "error") throw threw("the machine", snapshot.error);
   if (Object.keys(snapshot.children as object).length > 0) {
     throw new TurnRefused("the machine spawns an actor, and a statechart has none");
   }

@@ -15,7 +15,7 @@ import type { EventBatch } from "../intake/event-batch.ts";
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { EventView } from "../ordered/event-view.ts";
 import type { KeyedOperator, Turn } from "../ordered/keyed-operator.ts";
-import { TurnRefused } from "../ordered/limits.ts";
+import { TurnRefused, threw } from "../ordered/limits.ts";
 import type { OutputValue } from "../ordered/output-value.ts";
 import { readPlain, sealState, writePlain } from "../ordered/plain-state.ts";
 import type { PlainState } from "../ordered/plain-state.ts";
@@ -65,7 +65,14 @@ export class StatechartOperator implements KeyedOperator<number, Chart> {
   event(chart: Chart, typeIndex: number, turn: Turn): Chart | undefined {
     const { toEvent } = this.#plan.definition;
     const given = this.#view.read(typeIndex, turn.encoded, turn.time);
-    const event: EventObject | undefined = toEvent === undefined ? given : toEvent(given);
+    let event: EventObject | undefined = given;
+    if (toEvent !== undefined) {
+      try {
+        event = toEvent(given);
+      } catch (error) {
+        throw threw("toEvent", error);
+      }
+    }
     if (event === undefined) return chart.snapshot === undefined ? undefined : chart;
     if (typeof event?.type !== "string")
       throw new TurnRefused("toEvent gives no event with a type");

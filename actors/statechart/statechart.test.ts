@@ -254,7 +254,7 @@ test("C3: a guard or an action that throws refuses the event, and the machine st
     .watermark(30)
     .expectUpdates({ window: 10, data: { n: 1 } }, { window: 13, data: { n: 2 } })
     .expectDeadLetters(
-      { reason: "poison", time: 11, error: "unlucky" },
+      { reason: "poison", time: 11, error: "the machine threw Error: " },
       { reason: "poison", time: 12, error: "the context at n is Infinity" },
     )
     .expectBooks({ events: 4, counted: 2, poison: 2 });
