@@ -14,6 +14,7 @@ import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import { routedFilter } from "../../proto/subjects.ts";
 import { CommitAssembler } from "../commit/parts.ts";
 import { untilAvailable } from "../commit/until-available.ts";
+import type { EventLog } from "../ports/event-log.ts";
 import type { RekeyedTopic, RekeyLog } from "../ports/rekey-log.ts";
 import { Fenced } from "../ports/result-log.ts";
 import type { ResultLog, ResultReader } from "../ports/result-log.ts";
@@ -27,6 +28,9 @@ export interface RekeyRelayOptions {
   readonly version: number;
   /** The log that it writes. */
   readonly topic: RekeyedTopic;
+  /** By upstream: the partition that it is. */
+  readonly upstreams: readonly { readonly topic: string; readonly partition: number }[];
+  readonly events: EventLog["Service"];
   readonly results: ResultLog["Service"];
   readonly rekeyed: RekeyLog["Service"];
   /** How long a partition without events may wait to hear of the others. */
@@ -175,10 +179,11 @@ export class RekeyRelay {
     if (partitions.length === 0) return;
     const { topic, rekeyed } = this.#options;
     const events = this.#writer.waitingEvents;
+    const awake = yield* this.#awake;
     yield* Effect.forEach(
       partitions,
       (partition) => {
-        const data = this.#writer.encode(partition);
+        const data = this.#writer.encode(partition, awake);
         const expected = this.#sequences[partition]!;
         return untilAvailable(rekeyed.append(topic.name, partition, data, expected)).pipe(
           Effect.map((sequence) => {
@@ -191,6 +196,21 @@ export class RekeyRelay {
     );
     this.#advanced.openUnsafe();
     yield* Metric.update(this.#relayed, events);
+  });
+
+  /** Upstreams that were said to be idle and have more to route by now (R3 of RekeyWriter). */
+  readonly #awake = Effect.suspend(() => {
+    const { upstreams, events } = this.#options;
+    return Effect.forEach(
+      this.#writer.idleUpstreams,
+      ({ upstream, inputSequence }) => {
+        const { topic, partition } = upstreams[upstream]!;
+        return untilAvailable(events.bounds(topic, partition)).pipe(
+          Effect.map(({ last }) => (last > inputSequence ? [upstream] : [])),
+        );
+      },
+      { concurrency: "unbounded" },
+    ).pipe(Effect.map((awake) => new Set(awake.flat())));
   });
 
   #stop(state: "fenced" | "failed", reason: string): Effect.Effect<void> {

@@ -6,7 +6,10 @@
  * R2. A partition's log holds the events of each upstream in their order, and with every record batch
  *     how far all upstreams had come. So a reader knows the watermark at any place, wherever it
  *     begins.
- * R3. Every record batch fits into one message. Only whole RESULTS records go into one, so that a
+ * R3. An upstream is idle only while its log holds nothing that is not routed: what its routing task
+ *     said of it last is old when more has come since, for instance while its worker was down. Whoever
+ *     writes looks (`idleUpstreams`) after it has gathered, and says which have woken up.
+ * R4. Every record batch fits into one message. Only whole RESULTS records go into one, so that a
  *     place in RESULTS is all that a restart needs.
  */
 import type { Commit, Routed } from "../../proto/gen/tidemark/v1/commit.ts";
@@ -40,7 +43,11 @@ interface Target {
 interface UpstreamState {
   readonly watermark: number | undefined;
   readonly idle: boolean;
+  /** Last sequence of its log that is routed. */
+  readonly inputSequence: number;
 }
+
+const NONE: ReadonlySet<number> = new Set();
 
 export class RekeyWriter {
   readonly #targets: readonly Target[];
@@ -61,8 +68,8 @@ export class RekeyWriter {
     // What was known where reading goes on, not where the furthest partition stands.
     const behind = this.#targets.find(({ position }) => position === this.#position)?.last;
     this.#ingestTime = behind?.ingestTime ?? 0;
-    for (const { partition, watermark, idle } of behind?.rekeyed?.upstreams ?? []) {
-      this.#upstreams.set(partition, { watermark, idle });
+    for (const { partition, watermark, idle, inputSequence } of behind?.rekeyed?.upstreams ?? []) {
+      this.#upstreams.set(partition, { watermark, idle, inputSequence });
     }
   }
 
@@ -108,8 +115,8 @@ export class RekeyWriter {
     }
     this.#position = sequence;
     if (commit.partIndex + 1 < commit.partCount) return;
-    const { partition, watermark, idle, ingestTime } = commit;
-    this.#upstreams.set(partition, { watermark, idle });
+    const { partition, watermark, idle, inputSequence, ingestTime } = commit;
+    this.#upstreams.set(partition, { watermark, idle, inputSequence });
     if (ingestTime > this.#ingestTime) this.#ingestTime = ingestTime;
   }
 
@@ -134,8 +141,18 @@ export class RekeyWriter {
     }).finish();
   }
 
-  /** The next record batch of a partition: its waiting events, and where the upstreams stand. */
-  encode(partition: number): Uint8Array {
+  /** Upstreams of which the last thing that was heard is that they are idle. */
+  get idleUpstreams(): readonly { readonly upstream: number; readonly inputSequence: number }[] {
+    return [...this.#upstreams].flatMap(([upstream, { idle, inputSequence }]) =>
+      idle ? { upstream, inputSequence } : [],
+    );
+  }
+
+  /**
+   * The next record batch of a partition: its waiting events, and where the upstreams stand. `awake`: those
+   * idle ones whose logs hold more than was routed (R3).
+   */
+  encode(partition: number, awake: ReadonlySet<number> = NONE): Uint8Array {
     const target = this.#targets[partition]!;
     const out = this.#out;
     const side = this.#side;
@@ -148,7 +165,11 @@ export class RekeyWriter {
       position: this.#position,
       epoch: target.epoch,
       upstreams: [...this.#upstreams]
-        .map(([upstream, state]) => ({ partition: upstream, ...state }))
+        .map(([upstream, state]) => ({
+          ...state,
+          partition: upstream,
+          idle: state.idle && !awake.has(upstream),
+        }))
         .toSorted((a, b) => a.partition - b.partition),
       groups: [],
       partitions: target.upstreams,

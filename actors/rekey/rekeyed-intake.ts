@@ -4,7 +4,8 @@
  *
  * J1. The watermark is the least of all upstreams that are not idle (SEMANTICS section 3), as far as
  *     the log has told of them, with each event's own upstream at what stood before that event. With
- *     one upstream it is, event by event, the watermark of that partition.
+ *     one upstream it is, event by event, the watermark of that partition. An upstream that the record
+ *     batch says has woken up holds back already its events, whosever they are.
  * J2. Where there are several sources, an event's type is that of its own source: the upstream tells
  *     which.
  * J3. Its state is a function of the record batches read, in order; since each says how far all
@@ -160,8 +161,10 @@ export class RekeyedIntake implements EventBatch {
     if (scanner.ingestTime > this.ingestClock) this.ingestClock = scanner.ingestTime;
     this.#prepare();
     this.#readColumns(bytes);
+    this.#eachUpstream(bytes, this.#wake);
     this.#judge(bytes);
-    this.#readUpstreams(bytes);
+    this.#eachUpstream(bytes, this.#note);
+    this.#watermark.advance();
     return this;
   }
 
@@ -243,8 +246,19 @@ export class RekeyedIntake implements EventBatch {
     }
   }
 
-  /** What the record batch says of the upstreams holds after its events. */
-  #readUpstreams(bytes: Uint8Array): void {
+  readonly #wake = (upstream: number, _watermark: number, idle: boolean): void => {
+    if (!idle) this.#watermark.wake(upstream);
+  };
+
+  /** How far the upstreams have come holds after the record batch's events. */
+  readonly #note = (upstream: number, watermark: number, idle: boolean): void => {
+    this.#watermark.note(upstream, watermark, idle);
+  };
+
+  #eachUpstream(
+    bytes: Uint8Array,
+    take: (upstream: number, watermark: number, idle: boolean) => void,
+  ): void {
     const { rekeyedStart, rekeyedEnd } = this.#scanner;
     let at = rekeyedStart;
     while (at < rekeyedEnd) {
@@ -253,12 +267,18 @@ export class RekeyedIntake implements EventBatch {
       if (value < 0) return;
       at = skipField(bytes, value, rekeyedEnd, tag & 7);
       if (at < 0) return;
-      if (tag === UPSTREAMS) this.#readUpstream(bytes, readVarint(bytes, value, rekeyedEnd), at);
+      if (tag === UPSTREAMS) {
+        this.#readUpstream(bytes, readVarint(bytes, value, rekeyedEnd), at, take);
+      }
     }
-    this.#watermark.advance();
   }
 
-  #readUpstream(bytes: Uint8Array, start: number, end: number): void {
+  #readUpstream(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    take: (upstream: number, watermark: number, idle: boolean) => void,
+  ): void {
     let upstream = 0;
     let watermark = Number.NEGATIVE_INFINITY;
     let idle = false;
@@ -274,7 +294,7 @@ export class RekeyedIntake implements EventBatch {
       else if (tag === 0x10) watermark = varintSigned();
       else if (tag === 0x18) idle = varintLow !== 0;
     }
-    if (upstream < this.#rekey.upstreams) this.#watermark.note(upstream, watermark, idle);
+    if (upstream < this.#rekey.upstreams) take(upstream, watermark, idle);
   }
 
   snapshot(): Uint8Array {

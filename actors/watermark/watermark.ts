@@ -92,6 +92,11 @@ export class MergedWatermark {
     return heldBack || idle;
   }
 
+  /** The partition has more to tell, not told yet: from now on it holds back what it held back last. */
+  wake(index: number): void {
+    this.#idle[index] = 0;
+  }
+
   advance(): void {
     let least = Number.POSITIVE_INFINITY;
     let greatest = Number.NEGATIVE_INFINITY;

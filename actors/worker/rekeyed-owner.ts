@@ -33,13 +33,20 @@ export interface RekeyedOwnerOptions {
 export const rekeyRelayOf = (
   plan: ProjectionPlan,
   version: number,
-  { results, rekeyed }: Ports,
+  { events, results, rekeyed }: Ports,
   { partialProgressEveryMs }: EngineSettings,
 ): RekeyRelay =>
   new RekeyRelay({
     projection: plan.definition.name,
     version,
     topic: rekeyedTopicOf(plan, version),
+    upstreams: rekeyOf(plan).routes.flatMap(({ topic: { definition } }) =>
+      Array.from({ length: definition.partitions }, (_, partition) => ({
+        topic: definition.name,
+        partition,
+      })),
+    ),
+    events,
     results,
     rekeyed,
     progressEveryMs: partialProgressEveryMs,

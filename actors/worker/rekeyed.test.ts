@@ -1,6 +1,7 @@
 /** A re-keyed projection by whole workers over memory: both stages, the relay, and all that may die. */
 import { Effect, Fiber } from "effect";
 import { describe, expect, test } from "vitest";
+import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import { commitSubject, routedTopic } from "../../proto/subjects.ts";
 import { EventLog } from "../ports/event-log.ts";
 import { RekeyLog } from "../ports/rekey-log.ts";
@@ -22,6 +23,7 @@ import {
 } from "../testkit/visits-run.ts";
 import { broker, Faults, SETTINGS, until, virtually } from "../testkit/virtual-engine.ts";
 import type { Broker } from "../testkit/virtual-engine.ts";
+import { ownsMerge } from "./assignment.ts";
 import { RekeyedOwner } from "./rekeyed-owner.ts";
 import { StatusBoard } from "./status-board.ts";
 import { runWorker } from "./worker.ts";
@@ -142,6 +144,37 @@ describe("sessions by a field, each once", () => {
         yield* until(allThere(log));
         expectAll(log);
         yield* until(() => relay()?.state === "fenced");
+      }),
+    ));
+
+  test("what comes to silent partitions while their worker is down is not late for that", () =>
+    virtually(
+      Effect.gen(function* () {
+        const log = yield* broker;
+        const slots = [0, 1].map((index) => ({ index, workers: 2 }));
+        const relaying = slots.findIndex((slot) => ownsMerge(slot, "visits"));
+        const first = yield* work(PLAN, relaying, 2);
+        const other = yield* work(PLAN, 1 - relaying, 2);
+        const idle = () =>
+          log.events(routedTopic("visits", 1), 0).messages.some(({ data }) => {
+            const upstreams = RecordBatch.decode(data).rekeyed?.upstreams ?? [];
+            return upstreams.length === PARTITIONS && upstreams.every((one) => one.idle);
+          });
+        yield* until(idle);
+        yield* Fiber.interrupt(other);
+        yield* Fiber.interrupt(first);
+        publish(log, VISITS);
+        end(log);
+        yield* work(PLAN, relaying, 2);
+        let steps = 0;
+        yield* until(() => ++steps > 100);
+        // What can be routed is.
+        const routed = routedIds(log).length;
+        expect(routed).toBeGreaterThan(0);
+        expect(routed).toBeLessThan(IDS.length);
+        yield* work(PLAN, 1 - relaying, 2);
+        yield* until(allThere(log));
+        expectAll(log);
       }),
     ));
 

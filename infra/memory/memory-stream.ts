@@ -89,8 +89,10 @@ export class MemoryStream {
       this.#messages.push({ sequence, subject, headers, data: copy, time, appendId });
     }
     this.#bytes += size;
+    // Whoever is woken may append at once, and be the last then.
+    const last = this.#last;
     this.#wake();
-    return { kind: "stored", last: this.#last };
+    return { kind: "stored", last };
   }
 
   /** From `fromSequence` on, what matches; all that is there. */

@@ -108,8 +108,16 @@ export interface Rekeyed {
 export interface Upstream {
   partition: number;
   /** Absent before the first event. */
-  watermark?: number | undefined;
+  watermark?:
+    | number
+    | undefined;
+  /**
+   * It is silent, or never held an event, and all that its log holds is routed:
+   * it holds nobody back.
+   */
   idle: boolean;
+  /** Last sequence of its log that is routed. */
+  inputSequence: number;
 }
 
 /** Idleness as data: see RecordBatch.tick. */
@@ -524,7 +532,7 @@ export const Rekeyed: MessageFns<Rekeyed> = {
 };
 
 function createBaseUpstream(): Upstream {
-  return { partition: 0, watermark: undefined, idle: false };
+  return { partition: 0, watermark: undefined, idle: false, inputSequence: 0 };
 }
 
 export const Upstream: MessageFns<Upstream> = {
@@ -537,6 +545,9 @@ export const Upstream: MessageFns<Upstream> = {
     }
     if (message.idle !== false) {
       writer.uint32(24).bool(message.idle);
+    }
+    if (message.inputSequence !== 0) {
+      writer.uint32(32).uint64(message.inputSequence);
     }
     return writer;
   },
@@ -576,6 +587,14 @@ export const Upstream: MessageFns<Upstream> = {
             }
 
             message.idle = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.inputSequence = longToNumber(reader.uint64());
             continue;
           }
         }
