@@ -19,7 +19,7 @@ import { ACCEPTED, CONFLICT, DUPLICATE, FUTURE, INVALID } from "./event-batch.ts
 import type { ColumnVector, EventBatch } from "./event-batch.ts";
 
 const ID_STRIDE = 4;
-const SNAPSHOT_LAYOUT = 0x746d_6901;
+const SNAPSHOT_LAYOUT = 0x746d_6902;
 
 export class Intake implements EventBatch {
   /** Last record batch read; 0 before the first. */

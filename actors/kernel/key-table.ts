@@ -2,11 +2,14 @@
  * Interns keys: bytes to a small integer and back. A key lives while some slot refers to it.
  *
  * T1. Equal bytes have equal ids while the key lives; ids of released keys are used again.
- * T2. Memory follows the live keys: their bytes, and 24 bytes each.
+ * T2. Memory follows the live keys: twice their bytes, and some 50 to 80 bytes each.
  */
 import { murmur32 } from "./hash.ts";
 
 const CAPACITY_MIN = 256;
+const CELL = 4;
+/** Keys that come and go fill it up to the next compaction: not too often. */
+const ARENA_MIN = 64 * 1024;
 
 export class KeyTable {
   /** Hash of each key's bytes, by id. */
@@ -14,9 +17,13 @@ export class KeyTable {
   #offsets = new Int32Array(CAPACITY_MIN);
   #lengths = new Int32Array(CAPACITY_MIN);
   #references = new Int32Array(CAPACITY_MIN);
-  /** Open addressing at most half full: id + 1, or 0. */
-  #table = new Int32Array(CAPACITY_MIN * 2);
-  #arena = new Uint8Array(CAPACITY_MIN * 16);
+  /**
+   * Open addressing at most half full, in cells of (hash, id + 1 or 0, offset, length): all that a
+   * look-up needs before it compares the key's bytes lies in one line of the cache.
+   */
+  #table = new Int32Array(CAPACITY_MIN * 2 * CELL);
+  #mask = CAPACITY_MIN * 2 - 1;
+  #arena = new Uint8Array(ARENA_MIN);
   #arenaEnd = 0;
   #arenaLive = 0;
   #free: number[] = [];
@@ -31,15 +38,18 @@ export class KeyTable {
   intern(bytes: Uint8Array, start: number, end: number): number {
     const hash = murmur32(bytes, start, end, 0);
     const length = end - start;
-    const mask = this.#table.length - 1;
+    const table = this.#table;
+    const arena = this.#arena;
+    const mask = this.#mask;
     let index = hash & mask;
     for (;;) {
-      const id = this.#table[index]! - 1;
-      if (id < 0) return this.#add(bytes, start, length, hash, index);
-      if (this.hashes[id] === hash && this.#lengths[id] === length) {
-        const offset = this.#offsets[id]!;
+      const cell = index * CELL;
+      const id = table[cell + 1]! - 1;
+      if (id < 0) return this.#add(bytes, start, length, hash);
+      if (table[cell] === hash && table[cell + 3] === length) {
+        const offset = table[cell + 2]!;
         let i = 0;
-        while (i < length && this.#arena[offset + i] === bytes[start + i]) i++;
+        while (i < length && arena[offset + i] === bytes[start + i]) i++;
         if (i === length) return id;
       }
       index = (index + 1) & mask;
@@ -72,7 +82,7 @@ export class KeyTable {
     return this.#arena.subarray(offset, offset + this.#lengths[id]!);
   }
 
-  #add(bytes: Uint8Array, start: number, length: number, hash: number, index: number): number {
+  #add(bytes: Uint8Array, start: number, length: number, hash: number): number {
     if (this.#arenaEnd + length > this.#arena.length) this.#compact(length);
     const id = this.#free.pop() ?? this.#idEnd++;
     if (id === this.hashes.length) this.#growIds();
@@ -83,39 +93,44 @@ export class KeyTable {
     this.hashes[id] = hash;
     this.#arenaEnd += length;
     this.#arenaLive += length;
-    this.#table[index] = id + 1;
-    if (this.size * 2 > this.#table.length) this.#rehash();
+    this.#link(id);
+    if (this.size * 2 > this.#mask) this.#rehash(this.#mask * 2 + 2);
     return id;
+  }
+
+  #link(id: number): void {
+    const table = this.#table;
+    let index = this.hashes[id]! & this.#mask;
+    while (table[index * CELL + 1] !== 0) index = (index + 1) & this.#mask;
+    const cell = index * CELL;
+    table[cell] = this.hashes[id]!;
+    table[cell + 1] = id + 1;
+    table[cell + 2] = this.#offsets[id]!;
+    table[cell + 3] = this.#lengths[id]!;
   }
 
   /** Closes the gap that an entry leaves, so that probing needs no tombstones. */
   #unlink(id: number): void {
     const table = this.#table;
-    const mask = table.length - 1;
+    const mask = this.#mask;
     let hole = this.hashes[id]! & mask;
-    while (table[hole] !== id + 1) hole = (hole + 1) & mask;
+    while (table[hole * CELL + 1] !== id + 1) hole = (hole + 1) & mask;
     let next = (hole + 1) & mask;
-    while (table[next] !== 0) {
-      const home = this.hashes[table[next]! - 1]! & mask;
+    while (table[next * CELL + 1] !== 0) {
+      const home = table[next * CELL]! & mask;
       if (((next - home) & mask) >= ((next - hole) & mask)) {
-        table[hole] = table[next]!;
+        table.copyWithin(hole * CELL, next * CELL, (next + 1) * CELL);
         hole = next;
       }
       next = (next + 1) & mask;
     }
-    table[hole] = 0;
+    table[hole * CELL + 1] = 0;
   }
 
-  #rehash(): void {
-    const table = new Int32Array(this.#table.length * 2);
-    const mask = table.length - 1;
-    for (let id = 0; id < this.#idEnd; id++) {
-      if (this.#lengths[id]! < 0) continue;
-      let index = this.hashes[id]! & mask;
-      while (table[index] !== 0) index = (index + 1) & mask;
-      table[index] = id + 1;
-    }
-    this.#table = table;
+  #rehash(capacity: number): void {
+    this.#table = new Int32Array(capacity * CELL);
+    this.#mask = capacity - 1;
+    for (let id = 0; id < this.#idEnd; id++) if (this.#lengths[id]! >= 0) this.#link(id);
   }
 
   #growIds(): void {
@@ -132,7 +147,7 @@ export class KeyTable {
 
   /** A new arena of the live keys' bytes, with room for as many again. */
   #compact(more: number): void {
-    const arena = new Uint8Array(Math.max(CAPACITY_MIN * 16, (this.#arenaLive + more) * 2));
+    const arena = new Uint8Array(Math.max(ARENA_MIN, (this.#arenaLive + more) * 2));
     let end = 0;
     for (let id = 0; id < this.#idEnd; id++) {
       const length = this.#lengths[id]!;
@@ -144,5 +159,7 @@ export class KeyTable {
     }
     this.#arena = arena;
     this.#arenaEnd = end;
+    // Offsets have moved.
+    this.#rehash(this.#mask + 1);
   }
 }
