@@ -100,7 +100,9 @@ it(
     });
 
     const listed = await installed.tidemark("list", "revenue");
-    expect(listed.stdout).toMatch(/^2001-01-01 10:00:00 {2}berlin {6}2 {3}1250 {2}final/m);
+    expect(listed.stdout).toMatch(
+      /^2001-01-01 10:00:00 {2}2001-01-01 11:00:00 {2}berlin {6}2 {3}1250 {2}final/m,
+    );
     const missing = await installed.tidemark("get", "revenue", "paris");
     expect(missing).toMatchObject({
       exitCode: 1,
