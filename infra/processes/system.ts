@@ -37,6 +37,7 @@ import { counter } from "../telemetry/metric-names.ts";
 import type { Problem } from "../telemetry/health.ts";
 import { serveTelemetry, type TelemetryUnavailable } from "../telemetry/telemetry-server.ts";
 import { loadPlans } from "./plans.ts";
+import { refuseTakenPorts, type PortTaken } from "./ports-taken.ts";
 import { publishRunFile, type RunFile } from "./run-file.ts";
 import { writeRunningConfig, type RunningConfig } from "./running-config.ts";
 
@@ -61,6 +62,7 @@ export interface RunningSystem {
 
 export type SystemError =
   | ConfigError
+  | PortTaken
   | ServerError
   | InspectError
   | ConnectError
@@ -132,6 +134,7 @@ export const startSystem = Effect.fn("startSystem")(function* (
   const { dataDir } = config;
   // Mistakes are told before anything runs; the children plan again for themselves.
   const { projections } = yield* loadPlans(config);
+  yield* refuseTakenPorts(config);
   const onEvent = options.onEvent ?? logEvent;
   const supervisor = yield* makeSupervisor({
     onEvent: (event) => Effect.andThen(countRestarts(event), onEvent(event)),

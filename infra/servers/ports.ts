@@ -22,15 +22,21 @@ function ephemeralMin(): number {
   }
 }
 
-/** True if the port can be bound on loopback now. */
-const canBind = (port: number): Effect.Effect<boolean> =>
+/** What keeps a port from being bound now, as the system's code; undefined if nothing does. */
+const bindFailure = (host: string, port: number): Effect.Effect<string | undefined> =>
   Effect.callback((resume) => {
     const server = createServer();
-    server.once("error", () => resume(Effect.succeed(false)));
-    server.listen({ port, host: "127.0.0.1", exclusive: true }, () =>
-      server.close(() => resume(Effect.succeed(true))),
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      resume(Effect.succeed(error.code ?? error.message)),
+    );
+    server.listen({ port, host, exclusive: true }, () =>
+      server.close(() => resume(Effect.undefined)),
     );
   });
+
+/** Whether another process listens on the port. */
+export const isTaken = (host: string, port: number): Effect.Effect<boolean> =>
+  Effect.map(bindFailure(host, port), (failure) => failure === "EADDRINUSE");
 
 /**
  * A port that was free a moment ago. Another process may still take it first: the caller must try
@@ -41,7 +47,7 @@ export const freePort: Effect.Effect<number> = Effect.gen(function* () {
   const portMax = low > portMin + 1_000 ? low : 65_536;
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     const port = randomInt(portMin, portMax);
-    if (yield* canBind(port)) return port;
+    if ((yield* bindFailure("127.0.0.1", port)) === undefined) return port;
   }
   return yield* Effect.die(new Error(`no free port found in ${portMin}-${portMax - 1}`));
 });
