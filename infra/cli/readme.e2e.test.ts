@@ -63,7 +63,7 @@ it("publishes, and lists what came of it", async () => {
 
 it("reads with each command that it names", async () => {
   const one = await tidemark("npx tidemark get load-times /home");
-  expect(one).toMatch(/^2025-01-01 12:01:00 {2}\/home .* early/m);
+  expect(one).toMatch(/^2025-01-01 12:01:00 {2}2025-01-01 12:02:00 {2}\/home .* early/m);
   const tail = await tidemark("npx tidemark tail load-times --from-start --limit 2");
   expect(tail.split("\n")).toHaveLength(2);
   expect(await tidemark("npx tidemark doctor")).not.toContain("✗");

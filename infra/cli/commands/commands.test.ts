@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { expect, it, onTestFinished } from "vitest";
+import { GLOBAL_END } from "../../../actors/window/global.ts";
 import {
   Verdict,
   type PublishBatchRequest,
@@ -132,7 +133,7 @@ it("tells which stored events will not count because they repeat an id of the in
   const stdin = Readable.from([lines.join("\n")]);
   await publish(publishing, { client, terminal, makeId: () => "", sleep: noWait, stdin });
   expect(written.out).toBe(
-    "4 stored in orders (2 of them repeat an id, 1 with other data: an id counts once)\n",
+    "4 stored in orders (2 of them repeat an id within this input, 1 with other data: an id counts once)\n",
   );
 });
 
@@ -302,13 +303,22 @@ it("lists results as a table and says when there are more", async () => {
   expect(await list(options, client, terminal)).toBe(0);
   expect(written.out).toBe(
     [
-      "window start         key  departures  meanDelay  maxDelay  kind   rev",
-      "1970-01-01 08:00:00  ATL           3      0.333      null  final    1",
-      "1970-01-01 08:00:00  ORD        1234      0.333      null  final    1",
+      "window start (UTC)   window end (UTC)     key  departures  meanDelay  maxDelay  kind   rev",
+      "1970-01-01 08:00:00  1970-01-01 09:00:00  ATL           3      0.333      null  final    1",
+      "1970-01-01 08:00:00  1970-01-01 09:00:00  ORD        1234      0.333      null  final    1",
       "",
     ].join("\n"),
   );
   expect(written.err).toBe("only the first 2; more with --limit\n");
+});
+
+it("says of a window without end that it is open", async () => {
+  const { written, terminal } = screen();
+  const state = { ...result("ann", 8, "3"), window: { start: 0, end: GLOBAL_END } };
+  const client = { getResult: () => Promise.resolve(state) };
+  const options = { projection: "spent", key: "ann", windowStart: undefined, json: false };
+  await get(options, client, terminal);
+  expect(written.out).toContain("\n1970-01-01 00:00:00  open              ann ");
 });
 
 it("prints one result as JSON without losing a digit", async () => {

@@ -187,7 +187,7 @@ const summary = (
   topic: string,
   { stored, quarantined, rejected, duplicate, conflict }: Outcome,
 ): string => {
-  const repeated = `${count(duplicate)} of them ${duplicate === 1 ? "repeats" : "repeat"} an id`;
+  const repeated = `${count(duplicate)} of them ${duplicate === 1 ? "repeats" : "repeat"} an id within this input`;
   const otherwise = conflict === 0 ? "" : `, ${count(conflict)} with other data`;
   const parts = [
     `${count(stored)} stored in ${topic}` +

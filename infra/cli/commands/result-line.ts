@@ -1,4 +1,5 @@
-/** A result as one line for people: window, key, kind, revision, values. */
+/** A result as one line for people: window, key, kind, revision, values. Times are UTC. */
+import { GLOBAL_END } from "../../../actors/window/global.ts";
 import { kindName, valueToJson } from "../../../proto/result-json.ts";
 import type { Result } from "../../../proto/gen/tidemark/v1/result.ts";
 import type { Style } from "../terminal/colour.ts";
@@ -27,15 +28,20 @@ export const shownValue = (value: Result["values"][number]["value"]): string => 
 
 /** Columns of results that share the same aggregates. */
 export const resultColumns = (first: Result): readonly Column[] => [
-  { header: "window start" },
+  { header: "window start (UTC)" },
+  { header: "window end (UTC)" },
   { header: "key" },
   ...first.values.map(({ name }): Column => ({ header: name, align: "right" })),
   { header: "kind" },
   { header: "rev", align: "right" },
 ];
 
+/** `open` of what has no end: the state of a fold, a global window. */
+const windowEnd = (ms: number): string => (ms === GLOBAL_END ? "open" : time(ms));
+
 export const resultRow = (result: Result): readonly Cell[] => [
   time(result.window?.start ?? 0),
+  windowEnd(result.window?.end ?? 0),
   result.key,
   ...result.values.map(({ value }) => shownValue(value)),
   kindCell(result),
