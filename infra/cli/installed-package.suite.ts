@@ -1,8 +1,8 @@
 /** The packed package in an empty folder of its own, and commands run there as its users run them. */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { promisify } from "node:util";
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -45,10 +45,20 @@ const environment = (): NodeJS.ProcessEnv => ({
 /** npx itself warns about settings of the machine. */
 const ourLines = (stderr: string): string => stderr.replace(/^npm warn .*\n/gm, "");
 
+/** Not part of the source, or large. */
+const LEFT_OUT = new Set([".git", ".tidemark", "coverage", "dist", "node_modules", "reports"]);
+
 const packAndInstall = async (folder: string, dir: string, env: NodeJS.ProcessEnv) => {
   await mkdir(dir);
+  // From a copy: packing builds, and two tests may pack at the same time.
+  const source = join(folder, "source");
+  await cp(ROOT, source, {
+    recursive: true,
+    filter: (path) => path === ROOT || !LEFT_OUT.has(basename(path)),
+  });
+  await symlink(join(ROOT, "node_modules"), join(source, "node_modules"));
   const packed = await run("npm", ["pack", "--silent", "--pack-destination", folder], {
-    cwd: ROOT,
+    cwd: source,
     env,
   });
   const tarball = join(folder, packed.stdout.trim().split("\n").at(-1)!);
