@@ -11,17 +11,17 @@ import type { FieldColumn, TopicPlan } from "../../projections/definition/plan.t
 import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { murmur128, murmur32 } from "../kernel/hash.ts";
 import { PayloadScanner } from "../kernel/payload-scanner.ts";
-import { RecordBatchScanner } from "../kernel/record-batch-scanner.ts";
 import { SnapshotMismatch } from "../task/task-core.ts";
 import { Watermark } from "../watermark/watermark.ts";
 import { DedupeTable } from "./dedupe-table.ts";
+import { ScannedBatch } from "./scanned-batch.ts";
 import { ACCEPTED, CONFLICT, DUPLICATE, FUTURE, INVALID } from "./event-batch.ts";
 import type { ColumnVector, EventBatch } from "./event-batch.ts";
 
 const ID_STRIDE = 4;
 const SNAPSHOT_LAYOUT = 0x746d_6902;
 
-export class Intake implements EventBatch {
+export class Intake extends ScannedBatch implements EventBatch {
   /** Last record batch read; 0 before the first. */
   sequence = 0;
   ingestTime = 0;
@@ -32,7 +32,6 @@ export class Intake implements EventBatch {
   ingestClock = 0;
   readonly columns: ReadonlyMap<string, ColumnVector>;
 
-  readonly #scanner: RecordBatchScanner;
   readonly #payloads: PayloadScanner;
   readonly #dedupe: DedupeTable;
   readonly #watermark: Watermark;
@@ -43,7 +42,7 @@ export class Intake implements EventBatch {
 
   /** `columns`: every payload field that some projection of the topic reads, each path once. */
   constructor(topic: TopicPlan, columns: readonly FieldColumn[]) {
-    this.#scanner = new RecordBatchScanner(topic.types.map((type) => type.name));
+    super(topic.types.map((type) => type.name));
     this.#payloads = new PayloadScanner(topic, columns);
     this.#dedupe = new DedupeTable(topic.definition.dedupeHorizonMs);
     this.#watermark = new Watermark(topic.definition.maxOutOfOrdernessMs);
@@ -55,33 +54,6 @@ export class Intake implements EventBatch {
     return this.sequence;
   }
 
-  get eventTimes(): Float64Array {
-    return this.#scanner.eventTimes;
-  }
-  get typeIndexes(): Int32Array {
-    return this.#scanner.typeIndexes;
-  }
-  get idStarts(): Int32Array {
-    return this.#scanner.idStarts;
-  }
-  get idEnds(): Int32Array {
-    return this.#scanner.idEnds;
-  }
-  get keyStarts(): Int32Array {
-    return this.#scanner.keyStarts;
-  }
-  get keyEnds(): Int32Array {
-    return this.#scanner.keyEnds;
-  }
-  get eventStarts(): Int32Array {
-    return this.#scanner.eventStarts;
-  }
-  get eventEnds(): Int32Array {
-    return this.#scanner.eventEnds;
-  }
-  get errors(): ReadonlyMap<number, string> {
-    return this.#scanner.errors;
-  }
   get watermarkAfter(): number {
     return this.#watermark.value;
   }
@@ -91,7 +63,7 @@ export class Intake implements EventBatch {
 
   /** Reads the next record batch. The answer is valid until the next call. */
   read(sequence: number, bytes: Uint8Array): EventBatch {
-    const scanner = this.#scanner;
+    const scanner = this.scanner;
     scanner.scan(bytes);
     this.sequence = sequence;
     this.bytes = bytes;
@@ -110,7 +82,7 @@ export class Intake implements EventBatch {
 
   #judge(bytes: Uint8Array): void {
     const { count, verdicts, watermarks, ingestTime } = this;
-    const scanner = this.#scanner;
+    const scanner = this.scanner;
     const payloads = this.#payloads;
     const watermark = this.#watermark;
     const { dataStarts, dataEnds, typeIndexes, eventTimes, errors } = scanner;
@@ -147,8 +119,8 @@ export class Intake implements EventBatch {
    */
   #sight(bytes: Uint8Array): void {
     const { count, verdicts } = this;
-    const { idStarts, idEnds, keyStarts, keyEnds, dataStarts, dataEnds } = this.#scanner;
-    const { typeIndexes, eventTimes } = this.#scanner;
+    const { idStarts, idEnds, keyStarts, keyEnds, dataStarts, dataEnds } = this.scanner;
+    const { typeIndexes, eventTimes } = this.scanner;
     const id = this.#idHash;
     if (this.#idHashes.length < count * ID_STRIDE) {
       this.#idHashes = new Int32Array(verdicts.length * ID_STRIDE);

@@ -17,9 +17,9 @@ import type { RekeyPlan } from "../../projections/definition/rekey.ts";
 import { Rekeyed } from "../../proto/gen/tidemark/v1/event.ts";
 import { ACCEPTED, INVALID } from "../intake/event-batch.ts";
 import type { ColumnVector, EventBatch, EventOrigin } from "../intake/event-batch.ts";
+import { ScannedBatch } from "../intake/scanned-batch.ts";
 import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { PayloadScanner } from "../kernel/payload-scanner.ts";
-import { RecordBatchScanner } from "../kernel/record-batch-scanner.ts";
 import { readVarint, skipField, varintLow, varintSigned } from "../kernel/wire.ts";
 import { SnapshotMismatch } from "../task/task-core.ts";
 import { MergedWatermark } from "../watermark/watermark.ts";
@@ -60,7 +60,7 @@ const typesByRoute = (rekey: RekeyPlan, names: readonly string[]): readonly Int3
     }),
   );
 
-export class RekeyedIntake implements EventBatch {
+export class RekeyedIntake extends ScannedBatch implements EventBatch {
   /** Last record batch read; 0 before the first. */
   sequence = 0;
   ingestTime = 0;
@@ -76,7 +76,6 @@ export class RekeyedIntake implements EventBatch {
   readonly #routeOf: Int32Array;
   /** By route: the type of each type that the scanner tells; undefined for one route, where they agree. */
   readonly #typesOf: readonly Int32Array[] | undefined;
-  readonly #scanner: RecordBatchScanner;
   readonly #payloads: PayloadScanner;
   readonly #groups = new GroupColumn();
   readonly #watermark: MergedWatermark;
@@ -86,9 +85,9 @@ export class RekeyedIntake implements EventBatch {
   #origins: Rekeyed | undefined;
 
   constructor(plan: ProjectionPlan, rekey: RekeyPlan) {
-    this.#rekey = rekey;
     const names = plan.topic.types.map((type) => type.name);
-    this.#scanner = new RecordBatchScanner(names);
+    super(names);
+    this.#rekey = rekey;
     this.#routeOf = new Int32Array(rekey.upstreams);
     rekey.routes.forEach(({ firstUpstream }, route) => this.#routeOf.fill(route, firstUpstream));
     this.#typesOf = rekey.routes.length === 1 ? undefined : typesByRoute(rekey, names);
@@ -100,33 +99,6 @@ export class RekeyedIntake implements EventBatch {
     ]);
   }
 
-  get eventTimes(): Float64Array {
-    return this.#scanner.eventTimes;
-  }
-  get typeIndexes(): Int32Array {
-    return this.#scanner.typeIndexes;
-  }
-  get idStarts(): Int32Array {
-    return this.#scanner.idStarts;
-  }
-  get idEnds(): Int32Array {
-    return this.#scanner.idEnds;
-  }
-  get keyStarts(): Int32Array {
-    return this.#scanner.keyStarts;
-  }
-  get keyEnds(): Int32Array {
-    return this.#scanner.keyEnds;
-  }
-  get eventStarts(): Int32Array {
-    return this.#scanner.eventStarts;
-  }
-  get eventEnds(): Int32Array {
-    return this.#scanner.eventEnds;
-  }
-  get errors(): ReadonlyMap<number, string> {
-    return this.#scanner.errors;
-  }
   get watermarkAfter(): number {
     return this.#watermark.value;
   }
@@ -135,7 +107,7 @@ export class RekeyedIntake implements EventBatch {
   }
 
   readonly originOf = (row: number): EventOrigin => {
-    const { rekeyedStart, rekeyedEnd } = this.#scanner;
+    const { rekeyedStart, rekeyedEnd } = this.scanner;
     this.#origins ??= Rekeyed.decode(this.bytes.subarray(rekeyedStart, rekeyedEnd));
     const { partitions, sequences, indexes, ingestTimes } = this.#origins;
     const upstream = partitions[row] ?? 0;
@@ -151,7 +123,7 @@ export class RekeyedIntake implements EventBatch {
 
   /** Reads the next record batch. The answer is valid until the next call. */
   read(sequence: number, bytes: Uint8Array): EventBatch {
-    const scanner = this.#scanner;
+    const scanner = this.scanner;
     scanner.scan(bytes);
     this.sequence = sequence;
     this.bytes = bytes;
@@ -169,7 +141,7 @@ export class RekeyedIntake implements EventBatch {
   }
 
   #prepare(): void {
-    const rows = this.#scanner.eventStarts.length;
+    const rows = this.scanner.eventStarts.length;
     if (this.verdicts.length < this.count) {
       this.verdicts = new Uint8Array(rows);
       this.watermarks = new Float64Array(rows);
@@ -183,7 +155,7 @@ export class RekeyedIntake implements EventBatch {
 
   #judge(bytes: Uint8Array): void {
     const { count, verdicts, watermarks } = this;
-    const { dataStarts, dataEnds, typeIndexes, errors } = this.#scanner;
+    const { dataStarts, dataEnds, typeIndexes, errors } = this.scanner;
     const watermark = this.#watermark;
     for (let row = 0; row < count; row++) {
       const upstream = this.#upstreamOf[row]!;
@@ -210,7 +182,7 @@ export class RekeyedIntake implements EventBatch {
 
   /** The columns of `Rekeyed` that every event is judged by. */
   #readColumns(bytes: Uint8Array): void {
-    const { rekeyedStart, rekeyedEnd } = this.#scanner;
+    const { rekeyedStart, rekeyedEnd } = this.scanner;
     const groups = this.#groups;
     let at = rekeyedStart;
     let row = 0;
@@ -259,7 +231,7 @@ export class RekeyedIntake implements EventBatch {
     bytes: Uint8Array,
     take: (upstream: number, watermark: number, idle: boolean) => void,
   ): void {
-    const { rekeyedStart, rekeyedEnd } = this.#scanner;
+    const { rekeyedStart, rekeyedEnd } = this.scanner;
     let at = rekeyedStart;
     while (at < rekeyedEnd) {
       const value = readVarint(bytes, at, rekeyedEnd);
