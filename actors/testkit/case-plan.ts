@@ -1,6 +1,6 @@
 /**
- * The plan that a case runs: of a projection by name, of a definition with its own topic, or of a
- * definition whose topic stands in the case.
+ * The plan that a case runs: of a projection by name, of a definition with its own topics, or of a
+ * definition whose topics stand in the case.
  *
  * P1. Each topic has one more event type, the pulse, which no projection reads: an event that moves the
  *     watermark and counts nowhere.
@@ -18,9 +18,10 @@ import type {
   SourcePlan,
   TopicPlan,
 } from "../../projections/definition/plan.ts";
+import { joinInputs } from "../../projections/definition/join-sources.ts";
 import { topicsOf } from "../../projections/definition/make-definition.ts";
-import { at, shown } from "../../projections/definition/reading.ts";
-import type { Fields, Mistakes } from "../../projections/definition/reading.ts";
+import { at, Mistakes, shown } from "../../projections/definition/reading.ts";
+import type { Fields } from "../../projections/definition/reading.ts";
 import { DefinitionError, SchemaError } from "../../projections/errors.ts";
 import { loadSchemas } from "../../projections/schema/schema-set.ts";
 import type { SchemaSet } from "../../projections/schema/schema-set.ts";
@@ -73,61 +74,147 @@ export const planCase = (
         "{ window: { kind: tumbling, sizeMs: 1 minute }, aggregates: { n: { fn: count } } }",
     );
   }
+  const inline = (["topic", "topics"] as const).filter((part) => given[part] !== undefined);
   if (typeof projection === "string") {
     const found = find(projection);
     if (found === undefined) {
       return mistakes.add("projection", `there is no projection ${shown(projection)} here`);
     }
-    if (given["topic"] !== undefined) {
-      mistakes.add("topic", `${shown(projection)} has its own; leave it out`);
+    for (const part of inline) {
+      mistakes.add(part, `${shown(projection)} has its own; leave it out`);
     }
-    return plan(found.definition, found.topics as readonly Fields[], loadSchemas, mistakes);
+    return plan(found.definition, loaded(found.topics as readonly Fields[]), mistakes);
   }
   const definition = mistakes.record(projection, "projection");
   if (definition === undefined) return undefined;
   const own = topicsOf(definition as unknown as ProjectionDefinition);
-  if (own.length > 0 && given["topic"] === undefined) {
-    return plan(definition, own as unknown as readonly Fields[], loadSchemas, mistakes);
+  if (own.length > 0 && inline.length === 0) {
+    return plan(definition, loaded(own as unknown as readonly Fields[]), mistakes);
   }
-  const topic = mistakes.record(given["topic"] ?? {}, "topic");
-  return topic === undefined ? undefined : planInline(definition, topic, mistakes);
+  if (inline.length === 2) {
+    return mistakes.add("topics", 'stands beside "topic": move that one in here, too');
+  }
+  return given["topics"] === undefined
+    ? planInline(definition, given["topic"] ?? {}, mistakes)
+    : planSeveral(definition, given["topics"], mistakes);
 };
 
+type Load = (paths: readonly string[]) => SchemaSet;
+
+/** A topic as it was given. */
+interface GivenTopic {
+  readonly fields: Fields;
+  /** Where it stands in the case. */
+  readonly path: string;
+  readonly load: Load;
+}
+
+/** Of projections that bring their topics along. */
+const loaded = (topics: readonly Fields[]): readonly GivenTopic[] =>
+  topics.map((fields) => ({ fields, path: "topic", load: loadSchemas }));
+
+/** The only topic, which the definition need not name. */
 const planInline = (
   definition: Fields,
-  { proto, ...topic }: Fields,
+  value: unknown,
   mistakes: Mistakes,
 ): CasePlan | undefined => {
-  const name = topic["name"] ?? definition["topic"] ?? TOPIC.name;
+  const given = mistakes.record(value, "topic");
+  if (given === undefined) return undefined;
+  const name = given["name"] ?? definition["topic"] ?? TOPIC.name;
+  const topic = inlineTopic({ ...given, name }, "topic", mistakes);
+  return topic && plan({ name: "case", topic: name, ...definition }, [topic], mistakes);
+};
+
+/** Topics by their names, of which the definition names those that it reads. */
+const planSeveral = (
+  definition: Fields,
+  value: unknown,
+  mistakes: Mistakes,
+): CasePlan | undefined => {
+  const given = mistakes.record(value, "topics");
+  if (given === undefined) return undefined;
+  const names = Object.keys(given);
+  if (names.length === 0) return mistakes.add("topics", "is empty; name at least one");
+  const read = namedTopics(names.length === 1 ? { topic: names[0], ...definition } : definition);
+  const before = mistakes.list.length;
+  for (const { path, topic } of read) {
+    const place = `projection.${path}`;
+    if (topic === undefined) {
+      mistakes.add(place, `is missing: which of the topics ${names.map(shown).join(" and ")}`);
+    } else if (typeof topic === "string") {
+      if (names.includes(topic)) continue;
+      mistakes.unknownName(place, `there is no topic ${shown(topic)}`, topic, names, "topics");
+    } else mistakes.text(topic, place);
+  }
+  const topics = names.flatMap((name) => {
+    const path = at("topics", name);
+    const fields = mistakes.record(given[name] ?? {}, path);
+    if (fields === undefined) return [];
+    if (fields["name"] !== undefined && fields["name"] !== name) {
+      mistakes.add(at(path, "name"), `is ${shown(fields["name"])}, but its key here is its name`);
+    }
+    if (mistakes.list.length === before && !read.some(({ topic }) => topic === name)) {
+      mistakes.add(path, "is a topic that the projection does not read");
+    }
+    return inlineTopic({ ...fields, name }, path, mistakes) ?? [];
+  });
+  if (mistakes.list.length > before) return undefined;
+  // The first is that of the whole projection.
+  const inOrder = [...new Set(read.map(({ topic }) => topic))].flatMap(
+    (name) => topics.find(({ fields }) => fields["name"] === name) ?? [],
+  );
+  return plan({ name: "case", topic: read[0]!.topic, ...definition }, inOrder, mistakes);
+};
+
+/** The topics that a definition reads, with the paths at which it names them. */
+const namedTopics = (
+  definition: Fields,
+): readonly { readonly path: string; readonly topic: unknown }[] => {
+  const ofSides =
+    definition["kind"] === "join" ? joinInputs(definition, new Mistakes()) : undefined;
+  const whole = { path: "topic", topic: ofSides?.given["topic"] ?? definition["topic"] };
+  return ofSides?.apart ?? [whole];
+};
+
+const inlineTopic = (
+  { proto, ...topic }: Fields,
+  path: string,
+  mistakes: Mistakes,
+): GivenTopic | undefined => {
   const files = new Map<string, string>();
   let types = topic["types"] ?? (proto === undefined ? TYPES : undefined);
   if (proto !== undefined) {
-    const text = mistakes.text(proto, "topic.proto");
+    const text = mistakes.text(proto, at(path, "proto"));
     if (text === undefined) return undefined;
     files.set("/case.proto", text);
   }
   if (!Array.isArray(types) && types !== undefined) {
-    const declared = mistakes.record(types, "topic.types");
+    const where = at(path, "types");
+    const declared = mistakes.record(types, where);
     if (declared === undefined) return undefined;
     const before = mistakes.list.length;
-    for (const [file, text] of protosOf(declared, mistakes)) files.set(file, text);
+    for (const [file, text] of protosOf(declared, where, mistakes)) files.set(file, text);
     if (mistakes.list.length > before) return undefined;
     types = Object.keys(declared);
   }
-  const schemas = files.size === 0 ? (topic["schemas"] as readonly string[]) : [...files.keys()];
-  return plan(
-    { name: "case", topic: name, ...definition },
-    [{ ...TOPIC, ...topic, name, types, schemas }],
-    files.size === 0 ? loadSchemas : () => loadSchemas(schemas, (path) => files.get(path)),
-    mistakes,
-  );
+  const schemas = files.size === 0 ? topic["schemas"] : [...files.keys()];
+  return {
+    fields: { ...TOPIC, ...topic, types, schemas },
+    path,
+    load: files.size === 0 ? loadSchemas : (paths) => loadSchemas(paths, (file) => files.get(file)),
+  };
 };
 
 /** One .proto file a package, from the compact form. */
-const protosOf = (types: Fields, mistakes: Mistakes): ReadonlyMap<string, string> => {
+const protosOf = (
+  types: Fields,
+  within: string,
+  mistakes: Mistakes,
+): ReadonlyMap<string, string> => {
   const files = new Map<string, string>();
   for (const [type, value] of Object.entries(types)) {
-    const path = at("topic.types", type);
+    const path = at(within, type);
     const fields = mistakes.record(value ?? {}, path);
     if (fields === undefined) continue;
     const dot = type.lastIndexOf(".");
@@ -153,15 +240,15 @@ const protosOf = (types: Fields, mistakes: Mistakes): ReadonlyMap<string, string
 
 const plan = (
   definition: unknown,
-  topics: readonly Fields[],
-  load: (paths: readonly string[]) => SchemaSet,
+  topics: readonly GivenTopic[],
   mistakes: Mistakes,
 ): CasePlan | undefined => {
   let part = "topic";
   try {
-    const planned = topics.map((topic) => {
-      const schemas = load((topic["schemas"] ?? []) as readonly string[]);
-      return { schemas, topic: planTopic(topic as never, schemas) };
+    const planned = topics.map(({ fields, path, load }) => {
+      part = path;
+      const schemas = load((fields["schemas"] ?? []) as readonly string[]);
+      return { schemas, topic: planTopic(fields as never, schemas) };
     });
     part = "projection";
     const [first, ...others] = planned;
@@ -191,7 +278,7 @@ const plan = (
       }
       return undefined;
     }
-    if (error instanceof SchemaError) return mistakes.add("topic", error.message);
+    if (error instanceof SchemaError) return mistakes.add(part, error.message);
     throw error;
   }
 };

@@ -80,6 +80,7 @@ export interface ExpectedDeadLetter {
   readonly window?: Time | readonly [Time, Time];
   readonly watermark?: Time;
   readonly lateness?: number;
+  readonly topic?: string;
   readonly partition?: number;
   /** A part of its text. */
   readonly error?: string;
@@ -125,6 +126,8 @@ export interface Case {
   /** The name of a projection, or a definition. */
   readonly projection: string | ProjectionDefinition | Readonly<Record<string, unknown>>;
   readonly topic?: InlineTopic;
+  /** In place of `topic`, by their names, for a projection that reads several. */
+  readonly topics?: Readonly<Record<string, Omit<InlineTopic, "name">>>;
   /** What the gateway's clock says at first. Default: the latest event time of the case. */
   readonly clock?: Time;
   readonly steps: readonly Step[];

@@ -23,7 +23,7 @@ import type { CheckedCase, CheckedEvent, CheckedStep, LineOf } from "./case.ts";
 import { checkExpectation } from "./check-expectation.ts";
 import { readTime } from "./time.ts";
 
-const CASE_KEYS = ["name", "projection", "topic", "clock", "steps", "expect"] as const;
+const CASE_KEYS = ["name", "projection", "topic", "topics", "clock", "steps", "expect"] as const;
 const EVENT_KEYS = ["key", "time", "id", "type", "partition", "ingest", "data", "raw"] as const;
 const STEP_KEYS = ["batch", "watermark", "tick", "wait", "expect"] as const;
 const STEP_FORMS =
@@ -69,7 +69,12 @@ class CaseChecker {
         : this.#mistakes.items(given["steps"], "steps");
     const steps = (items ?? []).flatMap((item, index) => this.#step(item, stepPath(index)) ?? []);
     if (given["expect"] !== undefined) {
-      const expectation = checkExpectation(given["expect"], "expect", plan, this.#mistakes);
+      const expectation = checkExpectation(
+        given["expect"],
+        "expect",
+        this.#planned,
+        this.#mistakes,
+      );
       if (expectation) steps.push({ step: "expect", path: "expect", expectation });
     } else if (!steps.some((step) => step.step === "expect") && this.#mistakes.list.length === 0) {
       this.#mistakes.add("expect", "is missing: the case expects nothing, so it cannot fail");
@@ -113,8 +118,8 @@ class CaseChecker {
       }
       case "expect": {
         mistakes.object(fields, path, ["expect"]);
-        const { plan } = this.#planned;
-        const expectation = checkExpectation(fields["expect"], at(path, "expect"), plan, mistakes);
+        const where = at(path, "expect");
+        const expectation = checkExpectation(fields["expect"], where, this.#planned, mistakes);
         return expectation && { step: "expect", path, expectation };
       }
       default: {

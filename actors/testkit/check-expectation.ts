@@ -1,8 +1,8 @@
 /** Checks what a case expects: names of aggregates, kinds and accounts are known, times are times. */
 import { listed, suggestion } from "../../projections/definition/did-you-mean.ts";
-import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { at, shown } from "../../projections/definition/reading.ts";
 import type { Fields, Mistakes } from "../../projections/definition/reading.ts";
+import type { CasePlan } from "./case-plan.ts";
 import { ACCOUNTS } from "./output.ts";
 import type { CaseValue, CheckedExpectation, ExpectedRow } from "./case.ts";
 import { readTime } from "./time.ts";
@@ -28,6 +28,7 @@ const LETTER_KEYS = [
   "window",
   "watermark",
   "lateness",
+  "topic",
   "partition",
   "error",
 ];
@@ -45,11 +46,11 @@ const COUNT = { min: 0, max: Number.MAX_SAFE_INTEGER };
 export const checkExpectation = (
   value: unknown,
   path: string,
-  plan: ProjectionPlan,
+  planned: CasePlan,
   mistakes: Mistakes,
 ): CheckedExpectation | undefined => {
   if (value === "nothing") return NOTHING;
-  const reader = new ExpectationReader(plan, mistakes);
+  const reader = new ExpectationReader(planned, mistakes);
   if (Array.isArray(value)) {
     return { ...NOTHING, deadLetters: undefined, updates: reader.list(value, path, "update") };
   }
@@ -83,11 +84,11 @@ export const checkExpectation = (
 };
 
 class ExpectationReader {
-  readonly #plan: ProjectionPlan;
+  readonly #planned: CasePlan;
   readonly #mistakes: Mistakes;
 
-  constructor(plan: ProjectionPlan, mistakes: Mistakes) {
-    this.#plan = plan;
+  constructor(planned: CasePlan, mistakes: Mistakes) {
+    this.#planned = planned;
     this.#mistakes = mistakes;
   }
 
@@ -171,7 +172,7 @@ class ExpectationReader {
   }
 
   #values(given: Fields, path: string, fields: Map<string, CaseValue>): void {
-    const names = this.#plan.outputs.map(({ name }) => name);
+    const names = this.#planned.plan.outputs.map(({ name }) => name);
     for (const [name, value] of Object.entries(given)) {
       if (!names.includes(name)) {
         const known = [...names, ...UPDATE_KEYS];
@@ -211,6 +212,10 @@ class ExpectationReader {
       if (given[name] !== undefined) {
         fields.set(name, mistakes.text(given[name], at(path, name)) ?? "");
       }
+    }
+    if (given["topic"] !== undefined) {
+      const names = this.#planned.topics.map(({ definition }) => definition.name);
+      fields.set("topic", mistakes.oneOf(given["topic"], at(path, "topic"), names) ?? "");
     }
     if (given["time"] !== undefined) {
       const time = readTime(given["time"], at(path, "time"), mistakes);

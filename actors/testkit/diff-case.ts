@@ -4,7 +4,9 @@
  * D1. A field that an expectation does not give is not compared, in records neither. A list is compared
  *     whole: its length, and each of its items.
  * D2. Where order counts, the fewest rows are told to differ; a row that differs stands beside the
- *     one of its key that came in its place.
+ *     one of its key that came in its place. Beyond `COMPARED_MAX` pairs of rows, place by place.
+ * D3. What is shown is bounded, and what is left out is counted: of rows that are as expected those beside
+ *     others, of the others `DIFFERENCES_SHOWN_MAX`, and of a long row what tells it apart and what differs.
  */
 import { at } from "../../projections/definition/reading.ts";
 import type { CaseValue, ExpectedRow, LineOf, Row, Scalar } from "./case.ts";
@@ -98,15 +100,47 @@ const asFarAsCompared = (got: CaseValue, expected: CaseValue | undefined): CaseV
   );
 };
 
-/** Which partition spoke is of interest only to those who ask. */
-const showGot = (got: Row, expected?: Row): string => {
+/** Which partition spoke, and of which topic, is of interest only to those who ask. */
+const ASKED_FOR = new Set(["topic", "partition"]);
+
+const showGot = (
+  got: Row,
+  expected?: Row,
+  only: (field: string) => boolean = () => true,
+): string => {
   const compared = [...got].map(
     ([field, value]) => [field, asFarAsCompared(value, expected?.get(field))] as const,
   );
   return showRow(
     new Map(compared),
-    (field) => field !== "partition" || expected?.has(field) === true,
+    (field) => (!ASKED_FOR.has(field) || expected?.has(field) === true) && only(field),
   );
+};
+
+/** Characters of a row that are shown. */
+const ROW_SHOWN_MAX = 160;
+
+const cut = (text: string): string => {
+  const more = text.length - ROW_SHOWN_MAX;
+  return more > 0 ? `${text.slice(0, ROW_SHOWN_MAX)}... (${more} characters more)` : text;
+};
+
+/** What tells a row apart from others. */
+const IDENTITY = new Set(["reason", "id", "key", "start", "end", "kind"]);
+
+/** Of a row whose text is too long, only what matters. */
+const shortened = (
+  show: (only?: (field: string) => boolean) => string,
+  differences: readonly string[],
+): string => {
+  const whole = show();
+  if (whole.length <= ROW_SHOWN_MAX) return whole;
+  const differs = (field: string) =>
+    differences.some(
+      (path) =>
+        path === field || (/^[.[]/.test(path.slice(field.length)) && path.startsWith(field)),
+    );
+  return cut(`${show((field) => IDENTITY.has(field) || differs(field))} ...`);
 };
 
 const pairRow = (expected: ExpectedRow, got: Row): DiffRow => {
@@ -114,8 +148,8 @@ const pairRow = (expected: ExpectedRow, got: Row): DiffRow => {
   return {
     mark: fields.length === 0 ? "same" : "different",
     path: expected.path,
-    expected: showRow(expected.fields),
-    got: showGot(got, expected.fields),
+    expected: shortened((only) => showRow(expected.fields, only), fields),
+    got: shortened((only) => showGot(got, expected.fields, only), fields),
     fields: fields.map((field) => field.replace(/^values\./, "")),
   };
 };
@@ -123,7 +157,7 @@ const pairRow = (expected: ExpectedRow, got: Row): DiffRow => {
 const missingRow = (expected: ExpectedRow): DiffRow => ({
   mark: "missing",
   path: expected.path,
-  expected: showRow(expected.fields),
+  expected: cut(showRow(expected.fields)),
   got: undefined,
   fields: [],
 });
@@ -132,7 +166,7 @@ const unexpectedRow = (got: Row): DiffRow => ({
   mark: "unexpected",
   path: undefined,
   expected: undefined,
-  got: showGot(got),
+  got: cut(showGot(got)),
   fields: [],
 });
 
@@ -148,8 +182,32 @@ const pairCost = (expected: ExpectedRow, got: Row): number => {
   return fields.includes("key") || fields.includes("id") ? 3 : 1 + fields.length / 100;
 };
 
+/** Pairs of rows that are weighed against each other, each of them eight bytes. */
+const COMPARED_MAX = 1_000_000;
+
 /** In order. */
 export const diffSequence = (expected: readonly ExpectedRow[], got: readonly Row[]): Diff => {
+  const same = (e: number, g: number) => pairCost(expected[e]!, got[g]!) === 0;
+  const shorter = Math.min(expected.length, got.length);
+  let head = 0;
+  while (head < shorter && same(head, head)) head++;
+  let tail = 0;
+  const last = (length: number) => length - 1 - tail;
+  while (tail < shorter - head && same(last(expected.length), last(got.length))) tail++;
+  const pairs = (from: number, count: number, offset: number) =>
+    expected
+      .slice(from, from + count)
+      .map((wanted, index) => pairRow(wanted, got[from + index + offset]!));
+  const [e, g] = [expected.length - tail, got.length - tail];
+  return diffOf([
+    ...pairs(0, head, 0),
+    ...rowsBetween(expected.slice(head, e), got.slice(head, g)),
+    ...pairs(e, tail, g - e),
+  ]);
+};
+
+const rowsBetween = (expected: readonly ExpectedRow[], got: readonly Row[]): readonly DiffRow[] => {
+  if (expected.length * got.length > COMPARED_MAX) return placeByPlace(expected, got);
   const cost = Array.from({ length: expected.length + 1 }, () => new Float64Array(got.length + 1));
   for (let e = expected.length; e >= 0; e--) {
     for (let g = got.length; g >= 0; g--) {
@@ -171,8 +229,18 @@ export const diffSequence = (expected: readonly ExpectedRow[], got: readonly Row
       rows.push(missingRow(expected[e++]!));
     } else rows.push(unexpectedRow(got[g++]!));
   }
-  return diffOf(rows);
+  return rows;
 };
+
+const placeByPlace = (
+  expected: readonly ExpectedRow[],
+  got: readonly Row[],
+): readonly DiffRow[] => [
+  ...expected.map((wanted, index) =>
+    index < got.length ? pairRow(wanted, got[index]!) : missingRow(wanted),
+  ),
+  ...got.slice(expected.length).map(unexpectedRow),
+];
 
 /** In any order: what matches wholly first, then what has the key, then what is left. */
 export const diffSet = (expected: readonly ExpectedRow[], got: readonly Row[]): Diff => {
@@ -223,6 +291,33 @@ const SIGNS: Readonly<Record<Mark, string>> = {
 const ABSENT = "(nothing)";
 const HEADERS = ["expected", "got"] as const;
 
+/** Rows that differ of one diff that are shown, and rows as expected around each of them. */
+const DIFFERENCES_SHOWN_MAX = 40;
+const AROUND = 2;
+
+/** Rows to show, or how many were left out in their place. */
+type Shown = DiffRow | number;
+
+const rowsToShow = (rows: readonly DiffRow[]): readonly Shown[] => {
+  const differing = rows.flatMap(({ mark }, index) => (mark === "same" ? [] : index));
+  const kept = new Set(
+    differing
+      .slice(0, DIFFERENCES_SHOWN_MAX)
+      .flatMap((index) => Array.from({ length: 2 * AROUND + 1 }, (_, i) => index - AROUND + i)),
+  );
+  const beyond = differing[DIFFERENCES_SHOWN_MAX] ?? rows.length;
+  const shown: Shown[] = [];
+  rows.slice(0, beyond).forEach((row, index) => {
+    const last = shown.at(-1);
+    // A line that says "1 more" is no shorter than the row itself.
+    const alone = kept.has(index - 1) && kept.has(index + 1);
+    if (kept.has(index) || alone || differing.length === 0) shown.push(row);
+    else if (typeof last === "number") shown[shown.length - 1] = last + 1;
+    else shown.push(1);
+  });
+  return shown;
+};
+
 /** Lines of text, aligned; red where they differ. */
 export const renderDiff = (
   { rows }: Pick<Diff, "rows">,
@@ -233,22 +328,26 @@ export const renderDiff = (
   },
 ): readonly string[] => {
   const [left, right] = options.headers ?? HEADERS;
-  const lines = rows.map(({ path }) => (path === undefined ? undefined : options.lineOf(path)));
-  const gutter = Math.max(
-    0,
-    ...lines.map((line) => (line === undefined ? 0 : String(line).length)),
-  );
-  const width = Math.max(left.length, ...rows.map((row) => (row.expected ?? ABSENT).length));
-  const gotWidth = Math.max(right.length, ...rows.map((row) => (row.got ?? ABSENT).length));
+  const all = rowsToShow(rows);
+  const shown = all.filter((row) => typeof row !== "number");
+  const lineOf = ({ path }: DiffRow) => (path === undefined ? undefined : options.lineOf(path));
+  const gutter = Math.max(0, ...shown.map((row) => String(lineOf(row) ?? "").length));
+  const width = Math.max(left.length, ...shown.map((row) => (row.expected ?? ABSENT).length));
+  const gotWidth = Math.max(right.length, ...shown.map((row) => (row.got ?? ABSENT).length));
   const head = `${" ".repeat(gutter)}   ${left.padEnd(width)}  ${right}`;
+  const counted = (count: number, what: string) =>
+    options.paint("dim", `${" ".repeat(gutter)}   ... ${count} more ${what}`);
+  const beyond = rows.filter(({ mark }) => mark !== "same").length - DIFFERENCES_SHOWN_MAX;
   return [
     options.paint("dim", head),
-    ...rows.map((row, index) => {
-      const number = String(lines[index] ?? "").padStart(gutter);
+    ...all.map((row) => {
+      if (typeof row === "number") return counted(row, "as expected");
+      const number = String(lineOf(row) ?? "").padStart(gutter);
       const note = row.fields.length === 0 ? "" : `  ${row.fields.join(", ")}`;
       const got = row.got ?? ABSENT;
       const text = `${SIGNS[row.mark]} ${(row.expected ?? ABSENT).padEnd(width)}  ${note === "" ? got : got.padEnd(gotWidth)}${note}`;
       return `${options.paint("dim", number)} ${options.paint(row.mark === "same" ? "green" : "red", text)}`;
     }),
+    ...(beyond > 0 ? [counted(beyond, "that differ")] : []),
   ];
 };

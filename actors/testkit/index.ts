@@ -23,4 +23,4 @@ export type { DiffRow } from "./diff-case.ts";
 export { renderFailures, runCase, runContent } from "./run-case.ts";
 export type { CaseFailure, CaseResult, RunOptions } from "./run-case.ts";
 export { assertCase, CaseFailed, ProjectionTest, testProjection } from "./test-projection.ts";
-export type { TestOptions } from "./test-projection.ts";
+export type { TestOptions, Where } from "./test-projection.ts";

@@ -78,6 +78,7 @@ export const letterRow = (letter: DeadLetter): Row =>
           ["lateness", letter.lateness],
         ] as const)),
     ...(letter.watermark === undefined ? [] : ([["watermark", letter.watermark]] as const)),
+    ["topic", letter.topic],
     ["partition", letter.position?.partition ?? 0],
     ["error", letter.error],
   ]);
@@ -108,7 +109,7 @@ export const showValue = (value: CaseValue): string => {
 export const isList = (value: CaseValue): value is readonly CaseValue[] => Array.isArray(value);
 
 /** What stands before the values, and after them. */
-const LAST = ["watermark", "partition", "error"];
+const LAST = ["watermark", "topic", "partition", "error"];
 const ORDER = ["reason", "id", "type", "key", "start", "end", "kind", "ordinal", "revision"];
 
 /** Names that need none: their values speak for themselves. */

@@ -296,17 +296,23 @@ const currentResults = (updates: readonly Row[]): readonly Row[] => {
 
 const plain: PaintDiff = (_, text) => text;
 
+/** Failures of one case that are told: later ones mostly follow from the first. */
+const FAILURES_SHOWN_MAX = 10;
+
 /** What is wrong, as text for people. */
 export const renderFailures = (
   result: Pick<CaseResult, "failures">,
   options: { readonly lineOf?: LineOf | undefined; readonly paint?: PaintDiff } = {},
 ): string => {
   const { lineOf = nowhere, paint = plain } = options;
-  return result.failures
+  const beyond = result.failures.length - FAILURES_SHOWN_MAX;
+  const told = result.failures
+    .slice(0, FAILURES_SHOWN_MAX)
     .map(({ path, line, message, rows, headers }) => {
       const place = line === undefined ? path : `line ${line}, ${path}`;
       const diff = rows.length === 0 ? [] : renderDiff({ rows }, { lineOf, paint, headers });
       return [`${place}: ${message}`, ...diff.map((text) => `  ${text}`), ""].join("\n");
     })
     .join("");
+  return beyond > 0 ? `${told}... ${beyond} more failures, which may follow from these\n` : told;
 };

@@ -46,10 +46,22 @@ export const assertCase = (given: Case, options: RunOptions = {}): CaseResult =>
 export interface TestOptions {
   /** For a definition that came as data. A projection made by `projection()` brings its own. */
   readonly topic?: InlineTopic;
+  /** By their names, where it reads several. */
+  readonly topics?: NonNullable<Case["topics"]>;
   /** What the gateway's clock says at first. */
   readonly clock?: Time;
   readonly once?: boolean;
 }
+
+/** In which partitions something happens. */
+export interface Where {
+  readonly topic?: string;
+  /** Of the topic; of the only one, where it is not named. */
+  readonly partition?: number;
+}
+
+const placeOf = (where: number | Where): Where =>
+  typeof where === "number" ? { partition: where } : where;
 
 export class ProjectionTest {
   readonly #projection: Case["projection"];
@@ -78,15 +90,15 @@ export class ProjectionTest {
     return this;
   }
 
-  /** Moves the watermark, of one partition or of all. */
-  watermark(watermark: Time, partition?: number): this {
-    this.#steps.push({ watermark, ...(partition === undefined ? {} : { partition }) });
+  /** Moves the watermark, of one partition, of one topic, or of all. */
+  watermark(watermark: Time, where: number | Where = {}): this {
+    this.#steps.push({ watermark, ...placeOf(where) });
     return this;
   }
 
-  /** The partition, or all of them, have been silent for so long. */
-  tick(tick: Span, partition?: number): this {
-    this.#steps.push({ tick, ...(partition === undefined ? {} : { partition }) });
+  /** The partition, those of the topic, or all of them have been silent for so long. */
+  tick(tick: Span, where: number | Where = {}): this {
+    this.#steps.push({ tick, ...placeOf(where) });
     return this;
   }
 
@@ -127,12 +139,13 @@ export class ProjectionTest {
 
   expect(expectation: Expectations | "nothing"): this {
     this.#steps.push({ expect: expectation });
-    const { topic, clock, once = false } = this.#options;
+    const { topic, topics, clock, once = false } = this.#options;
     const steps = [...this.#steps];
     const given = {
       projection: this.#projection,
       steps,
       ...(topic === undefined ? {} : { topic }),
+      ...(topics === undefined ? {} : { topics }),
       ...(clock === undefined ? {} : { clock }),
     };
     assertCase(given, { once, unfinished: true });

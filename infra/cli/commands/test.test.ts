@@ -39,7 +39,7 @@ const run = async (names: readonly string[], json = false) => {
 };
 
 it("runs the cases of the guide", async () => {
-  const [first, named] = blocks(guide, "yaml");
+  const [first, named, ...others] = blocks(guide, "yaml");
   expect(first!.trim().split("\n")).toHaveLength(12);
   await write("sales.yaml", first!);
   await write("named.yaml", named!);
@@ -47,6 +47,25 @@ it("runs the cases of the guide", async () => {
   expect(out).toContain("passed  sales.yaml     3 events      1 update\n");
   expect(out).toContain("2 cases, all passed");
   expect(code).toBe(0);
+  expect(others).toHaveLength(2);
+  for (const [index, text] of others.entries()) {
+    await write(`other-${index}.yaml`, text);
+    expect((await run([`other-${index}.yaml`])).out).toMatch(/^passed/);
+  }
+});
+
+it("takes paths of schemas from the case's folder, of every topic", async () => {
+  const join = blocks(guide, "yaml").find((text) => text.includes("topics:"))!;
+  const paid = "{ order: string, cents: int64 } }";
+  await write(
+    "paid.proto",
+    'syntax = "proto3"; message Paid { string order = 1; int64 cents = 2; }',
+  );
+  await write(
+    "deep/er/join.yaml",
+    join.replace(`types: { Paid: ${paid}`, "types: [Paid], schemas: [../../paid.proto]"),
+  );
+  expect((await run(["deep/er/join.yaml"])).out).toMatch(/^passed/);
 });
 
 it("runs the chain of calls of the guide", async () => {

@@ -38,17 +38,29 @@ interface Outcome {
   readonly tookMs: number;
 }
 
-type Content = Readonly<Record<string, unknown>> | null | undefined;
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Paths of .proto files are relative to the case. */
 const withAbsoluteSchemas = (content: unknown, folder: string): unknown => {
-  const topic = (content as Content)?.["topic"] as Content;
-  const schemas = topic?.["schemas"];
-  if (!Array.isArray(schemas)) return content;
-  const absolute = schemas.map((path: unknown) =>
-    typeof path === "string" ? resolve(folder, path) : path,
-  );
-  return { ...(content as object), topic: { ...topic, schemas: absolute } };
+  if (!isRecord(content)) return content;
+  const ofTopic = (topic: unknown): unknown => {
+    const schemas = isRecord(topic) ? topic["schemas"] : undefined;
+    if (!Array.isArray(schemas)) return topic;
+    const absolute = schemas.map((path: unknown) =>
+      typeof path === "string" ? resolve(folder, path) : path,
+    );
+    return { ...(topic as object), schemas: absolute };
+  };
+  const { topic, topics } = content;
+  const several = isRecord(topics)
+    ? Object.fromEntries(Object.entries(topics).map(([name, each]) => [name, ofTopic(each)]))
+    : topics;
+  return {
+    ...content,
+    ...(topic === undefined ? {} : { topic: ofTopic(topic) }),
+    ...(topics === undefined ? {} : { topics: several }),
+  };
 };
 
 /** The project's own projections, and the shipped ones. */
@@ -69,7 +81,7 @@ const projectionsOf = async (options: TestOptions): Promise<FindProjection> => {
 };
 
 const namesProjection = (content: unknown): boolean =>
-  typeof (content as Content)?.["projection"] === "string";
+  isRecord(content) && typeof content["projection"] === "string";
 
 const labelOf = (path: string, cwd: string): string => {
   const short = relative(cwd, path);
