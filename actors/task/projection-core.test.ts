@@ -1,10 +1,12 @@
 import { expect, test } from "vitest";
 import { DeadLetter_Reason } from "../../proto/gen/tidemark/v1/dead_letter.ts";
-import { Event } from "../../proto/gen/tidemark/v1/event.ts";
+import { Event, RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
+import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import { GROUP_KEY_BYTES_MAX } from "../../projections/definition/weight.ts";
-import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
+import { encodeBatch, PULSE, SALE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
 import { describeUpdate, digestHex, PartitionRun } from "../testkit/run.ts";
+import { CODE_VERSION } from "../version.ts";
 import { imbalance } from "./books-keeper.ts";
 
 const COUNT = { aggregates: { n: { fn: "count" } } } as const;
@@ -55,6 +57,44 @@ test("an expired window takes nothing more: the event is a dead letter with its 
   });
   expect(second).toMatchObject({ eventId: "d", lateness: 1 });
   expect(Event.decode(second!.event).eventTime).toBe(3);
+});
+
+test("a dead letter keeps all that is needed to judge the event and to send it again", () => {
+  const plan = salesPlan(COUNT);
+  const run = new PartitionRun(plan, 3);
+  const late = { ...sale("late", 5), cents: 700 };
+  run.read(encodeBatch([sale("a", 40)], 500_000));
+  run.read(encodeBatch([sale("b", 41), late], 600_000)).take();
+  const [letter] = run.output.deadLetters;
+  expect(letter).toMatchObject({
+    reason: DeadLetter_Reason.REASON_LATE,
+    topic: plan.topic.definition.name,
+    projection: plan.definition.name,
+    version: 1,
+    position: { partition: 3, sequence: 2, index: 1 },
+    eventId: "late",
+    eventType: SALE.name,
+    eventKey: "k",
+    eventTime: 5,
+    ingestTime: 600_000,
+    window: { start: 0, end: 10 },
+    watermark: 40,
+    lateness: 31,
+    codeVersion: CODE_VERSION,
+  });
+  const { events } = RecordBatch.decode(encodeBatch([late]));
+  expect(Buffer.from(letter!.event)).toEqual(Buffer.from(Event.encode(events[0]!).finish()));
+});
+
+test("an update carries the position of the last event that it includes or had to consider", () => {
+  const run = new PartitionRun(salesPlan({ ...COUNT, allowedLatenessMs: 100 }), 3);
+  run.read(encodeBatch([sale("a", 1)]));
+  run.read(encodeBatch([sale("b", 2), sale("c", 30), sale("d", 31), sale("e", 3)])).take();
+  expect(run.output.updates).toMatchObject([
+    // The one that closed the window, and then the one that corrected it.
+    { kind: Kind.KIND_FINAL, watermark: 29, partition: 3, sequence: 2, index: 1 },
+    { kind: Kind.KIND_CORRECTION, watermark: 30, partition: 3, sequence: 2, index: 3 },
+  ]);
 });
 
 test("out-of-orderness holds windows open", () => {
