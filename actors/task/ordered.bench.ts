@@ -1,25 +1,28 @@
 /**
- * Events a second and core through ordered projections: decoded, ordered and handed to a fold and a
- * statechart, with all
- * that surrounds them (intake, books, digest of every batch), without log and commit.
+ * Events a second and core through ordered projections: decoded, ordered and handed to folds,
+ * statecharts and a pattern, with all that surrounds them (intake, books, digest of every batch),
+ * without log and commit.
  *
- *     node --import tsx actors/task/ordered.bench.ts [keys] [events a batch] [seconds each]
+ *     node --import tsx actors/task/ordered.bench.ts [keys] [events a batch] [seconds each] [name]
  *
  * Reports; asserts nothing about time. Events are slightly out of order. The checksum says that the
- * same work was done: it depends on keys and batch alone.
+ * same work was done: it depends on keys and batch alone. With a name, or a part of one, only what is
+ * called so runs: alone in its process, it shares no compiled code with other kinds.
  */
 import { createHash } from "node:crypto";
-import { assign, emit, setup } from "xstate";
+import { assign, emit, not, setup } from "xstate";
 import type { EventObject } from "xstate";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
+import { begin, field, pattern, skipPastLastEvent, topic } from "../../projections/index.ts";
 import { planProjection, planTopic } from "../../projections/definition/plan-projection.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
-import type { ProjectionDefinition } from "../../projections/definition/definition.ts";
+import type { FoldEvent, ProjectionDefinition } from "../../projections/definition/definition.ts";
 import { parseSchema } from "../../projections/schema/schema-set.ts";
 import { Intake } from "../intake/intake.ts";
 import { makeCore } from "./cores.ts";
 
-const [keys = 1_000, batchSize = 500, seconds = 5] = process.argv.slice(2).map(Number);
+const [keys = 1_000, batchSize = 500, seconds = 5] = process.argv.slice(2, 5).map(Number);
+const only = process.argv[5] ?? "";
 const DISORDER_MS = 50;
 const BATCHES = 400;
 
@@ -29,21 +32,15 @@ const schemas = parseSchema(`
   message Reading { int64 value = 1; string kind = 2; }
 `);
 
-const topic = planTopic(
-  {
-    name: "bench",
-    partitions: 1,
-    schemas: ["/bench.proto"],
-    types: ["bench.Reading"],
-    maxOutOfOrdernessMs: DISORDER_MS,
-    maxFutureSkewMs: 1e9,
-    dedupeHorizonMs: 1_000,
-    idleAfterMs: 1_000,
-    retentionMs: 1e9,
-    maxBytes: -1,
-  },
-  schemas,
-);
+const source = topic("bench", {
+  schemas: ["/bench.proto"],
+  types: ["bench.Reading"],
+  partitions: 1,
+  maxOutOfOrderness: DISORDER_MS,
+  maxFutureSkew: 1e9,
+  dedupeHorizon: 1_000,
+});
+const topicPlan = planTopic(source, schemas);
 
 let seed = 7;
 const random = (): number => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
@@ -80,21 +77,33 @@ const BASE = {
   subjects: { by: "key" },
 } as const;
 
+const FOLD = {
+  ...BASE,
+  kind: "fold",
+  order: "time",
+  state: () => ({ n: 0, sum: 0 }),
+  reduce: (state: { n: number; sum: number }, { data }: FoldEvent) => ({
+    n: state.n + 1,
+    sum: state.sum + Number(data["value"]),
+  }),
+  version: "",
+} as const;
+
 const CASES: ProjectionDefinition[] = [
   {
-    ...BASE,
+    ...FOLD,
     name: "fold-two-fields",
-    kind: "fold",
-    order: "time",
-    state: () => ({ n: 0, sum: 0 }),
-    reduce: (state: { n: number; sum: number }, { data }) => ({
-      n: state.n + 1,
-      sum: state.sum + Number(data["value"]),
-    }),
     ttlMs: 60_000,
     values: undefined,
     emit: { mode: "final" },
-    version: "",
+  },
+  // With a thousand keys, one life in seven ends after each event.
+  {
+    ...FOLD,
+    name: "fold-forgotten",
+    ttlMs: 40,
+    values: { mean: ({ n, sum }: { n: number; sum: number }) => sum / n },
+    emit: { mode: "each" },
   },
 ];
 
@@ -130,6 +139,55 @@ CASES.push({
   version: "",
 });
 
+const parallel = setup({
+  types: { context: {} as { readonly high: number }, events: {} as EventObject },
+  guards: { high: ({ event }) => Number((event as unknown as FoldEvent).data["value"]) > 500 },
+}).createMachine({
+  type: "parallel",
+  context: { high: 0 },
+  states: {
+    level: {
+      initial: "low",
+      states: {
+        low: { on: { "bench.Reading": { guard: "high", target: "high" } } },
+        high: {
+          entry: assign({ high: ({ context }) => context.high + 1 }),
+          on: { "bench.Reading": { guard: not("high"), target: "low" } },
+        },
+      },
+    },
+    watch: {
+      initial: "waiting",
+      states: {
+        waiting: { always: { guard: ({ context }) => context.high >= 3, target: "raised" } },
+        raised: {
+          entry: [emit({ type: "raised" }), assign({ high: 0 })],
+          on: { "bench.Reading": "waiting" },
+        },
+      },
+    },
+  },
+});
+
+CASES.push({
+  ...BASE,
+  name: "statechart-parallel",
+  kind: "statechart",
+  machine: parallel,
+  toEvent: undefined,
+  version: "",
+});
+
+CASES.push(
+  pattern("pattern-low-then-high", {
+    source,
+    pattern: begin("low", field("value").lt(100))
+      .followedBy("high", field("value").gt(900))
+      .within("1 second"),
+    skip: skipPastLastEvent(),
+  }),
+);
+
 const measure = (plan: ProjectionPlan): void => {
   let events = 0;
   let best = 0;
@@ -155,4 +213,6 @@ const measure = (plan: ProjectionPlan): void => {
   );
 };
 
-for (const definition of CASES) measure(planProjection(definition, topic));
+for (const definition of CASES) {
+  if (definition.name.includes(only)) measure(planProjection(definition, topicPlan));
+}
