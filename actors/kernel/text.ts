@@ -2,14 +2,25 @@
 
 const SHORT_MAX = 40;
 const decoder = new TextDecoder();
+const { fromCharCode } = String;
 
 export const textOf = (bytes: Uint8Array, start: number, end: number): string => {
   if (end - start > SHORT_MAX) return decoder.decode(bytes.subarray(start, end));
   let text = "";
-  for (let i = start; i < end; i++) {
-    const byte = bytes[i]!;
+  let at = start;
+  // Four at a time: each addition makes a string.
+  for (; at + 4 <= end; at += 4) {
+    const a = bytes[at]!;
+    const b = bytes[at + 1]!;
+    const c = bytes[at + 2]!;
+    const d = bytes[at + 3]!;
+    if ((a | b | c | d) > 127) return decoder.decode(bytes.subarray(start, end));
+    text += fromCharCode(a, b, c, d);
+  }
+  for (; at < end; at++) {
+    const byte = bytes[at]!;
     if (byte > 127) return decoder.decode(bytes.subarray(start, end));
-    text += String.fromCharCode(byte);
+    text += fromCharCode(byte);
   }
   return text;
 };

@@ -1,10 +1,11 @@
-/** An encoded event as code of users sees it. */
+/** The event of a turn as code of users sees it. */
 import type { TopicPlan } from "../../projections/definition/plan.ts";
 import type { FoldEvent } from "../../projections/definition/definition.ts";
 import { payloadDecoder } from "../kernel/payload-decoder.ts";
 import type { PayloadDecoder } from "../kernel/payload-decoder.ts";
 import { textOf } from "../kernel/text.ts";
 import * as wire from "../kernel/wire.ts";
+import type { Turn } from "./keyed-operator.ts";
 
 export class EventView {
   readonly #names: readonly string[];
@@ -15,14 +16,14 @@ export class EventView {
     this.#decoders = topic.types.map(payloadDecoder);
   }
 
-  /** `encoded` is a tidemark.v1.Event that the intake accepted, of the type with that index. */
-  read(typeIndex: number, encoded: Uint8Array, time: number): FoldEvent {
-    const end = encoded.length;
+  /** The event of a turn: one that the intake accepted, of the type with that index. */
+  read(typeIndex: number, turn: Turn): FoldEvent {
+    const { bytes: encoded, end, time } = turn;
     let id = "";
     let key = "";
     let dataStart = 0;
     let dataEnd = 0;
-    for (let at = 0; at < end;) {
+    for (let at = turn.start; at < end;) {
       const value = wire.readVarint(encoded, at, end);
       const tag = wire.varintLow;
       at = wire.skipField(encoded, value, end, tag & 7);

@@ -69,7 +69,7 @@ export class FoldOperator implements KeyedOperator<number, FoldState> {
 
   event(state: FoldState, typeIndex: number, turn: Turn): FoldState | undefined {
     const { ttlMs } = this.#plan.definition;
-    const event = this.#view.read(typeIndex, turn.encoded, turn.time);
+    const event = this.#view.read(typeIndex, turn);
     let next: unknown;
     try {
       next = this.#reduce(state.value, event);

@@ -52,8 +52,13 @@ export interface Turn {
   readonly key: string;
   /** Event time of the event or timer: milliseconds since the epoch. */
   readonly time: number;
-  /** The event at hand, an encoded tidemark.v1.Event; empty in the turn of a timer. */
-  readonly encoded: Uint8Array;
+  /**
+   * The event at hand, an encoded tidemark.v1.Event in bytes[start, end); nothing in the turn of a timer.
+   * Valid for as long as the turn lasts.
+   */
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
   /** One timer per key and name; setting it again moves it. One due in the past fires now. */
   setTimer(timer: string, due: number): void;
   cancelTimer(timer: string): void;

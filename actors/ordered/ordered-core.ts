@@ -23,7 +23,6 @@ import type { EventBatch } from "../intake/event-batch.ts";
 import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { KeyTable } from "../kernel/key-table.ts";
 import { readBooks, writeBooks } from "../task/books-keeper.ts";
-import { originOf } from "../task/dead-letter.ts";
 import { DraftWriter } from "../task/draft-writer.ts";
 import type { Publication } from "../task/draft-writer.ts";
 import { EventGate } from "../task/event-gate.ts";
@@ -34,7 +33,6 @@ import { readSnapshotHead, TaskProgress, writeSnapshotHead } from "../task/task-
 import { GLOBAL_END } from "../window/global.ts";
 import { bufferedLetter, resultLetter, timerLetter } from "./dead-letters.ts";
 import { EventBuffer } from "./event-buffer.ts";
-import type { Buffered } from "./event-buffer.ts";
 import { KeyedStates } from "./keyed-states.ts";
 import type { KeyRecord } from "./keyed-states.ts";
 import type { KeyedOperator } from "./keyed-operator.ts";
@@ -49,7 +47,7 @@ import { ResultRows } from "./result-row.ts";
 import type { Timer } from "./timer-queue.ts";
 import { TurnRecorder } from "./turn-recorder.ts";
 
-const SNAPSHOT_LAYOUT = 0x746d_6f05;
+const SNAPSHOT_LAYOUT = 0x746d_6f06;
 
 export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
   readonly #task: TaskOfPlan;
@@ -77,10 +75,10 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
   ) {
     this.#task = { plan, version, partition };
     this.#operator = operator;
-    this.#buffer = new EventBuffer(this.#keys, operator);
+    this.#buffer = new EventBuffer(this.#keys, partition, operator);
     this.#states = new KeyedStates(this.#keys, operator);
     this.#rows = new ResultRows(plan.outputs);
-    this.#turn = new TurnRecorder(this.#rows);
+    this.#turn = new TurnRecorder(this.#keys, this.#rows);
     const columns = plan.outputs.map(({ name }) => name);
     this.#draft = new DraftWriter(columns, this.#rows.values);
     this.#gate = new EventGate(this.#task, this.#draft);
@@ -123,6 +121,7 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
   apply(batch: EventBatch): void {
     const progress = this.#progress;
     this.#gate.begin(batch);
+    this.#buffer.begin();
     this.#operator.begin(batch);
     this.#events(batch);
     progress.at(batch.sequence, Math.max(0, batch.count - 1));
@@ -185,10 +184,7 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
       return;
     }
     gate.books.counted++;
-    const { sequence } = batch;
-    const origin = originOf(batch, row, this.#task.partition);
-    const encoded = batch.bytes.slice(batch.eventStarts[row]!, batch.eventEnds[row]!);
-    this.#buffer.push({ time, keyId, sequence, index: row, origin, encoded }, event);
+    this.#buffer.push(batch, row, keyId, event);
     if (time < this.#nextDue) this.#nextDue = time;
   }
 
@@ -219,33 +215,40 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
       if (this.#nextDue > watermark) break;
       if (due <= time) this.#fire(timers.shift());
       else {
-        const { buffered, event } = buffer.first;
-        this.#hand(buffered, event);
+        this.#hand(time);
         buffer.shift();
       }
     }
     this.#ordinals.clear();
   }
 
-  #hand(buffered: Buffered, event: Event): void {
-    const { keyId, time, encoded } = buffered;
+  /** The turn of the first event of the buffer. */
+  #hand(time: number): void {
+    const buffer = this.#buffer;
+    const keyId = buffer.firstKey;
     const record = this.#states.of(keyId);
     const turn = this.#turn;
-    turn.begin(this.#keys.bytesOf(keyId), time, encoded);
+    turn.begin(keyId, time);
+    turn.give(buffer.firstBytes, buffer.firstStart, buffer.firstEnd);
     let next: State | undefined;
     try {
       const state = record === undefined ? this.#operator.open() : record.state;
-      next = this.#operator.event(state, event, turn);
+      next = this.#operator.event(state, buffer.firstEvent, turn);
       if (next !== undefined) turn.checkTimers(record?.timers);
     } catch (error) {
-      const { books } = this.#gate;
-      books.counted--;
-      books.poison++;
-      const verdict = { watermark: this.#publication.watermark, error: textOf(error) };
-      this.#draft.deadLetter(bufferedLetter(this.#task, buffered, verdict));
+      this.#poison(error);
       return;
     }
     this.#settle(keyId, record, next);
+  }
+
+  /** The first event of the buffer was counted, and its turn threw. */
+  #poison(error: unknown): void {
+    const { books } = this.#gate;
+    books.counted--;
+    books.poison++;
+    const verdict = { watermark: this.#publication.watermark, error: textOf(error) };
+    this.#draft.deadLetter(bufferedLetter(this.#task, this.#buffer.first, verdict));
   }
 
   #fire(timer: Timer): void {
@@ -254,7 +257,7 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
     const turn = this.#turn;
     record.timers!.delete(name);
     this.#states.mark(record);
-    turn.begin(this.#keys.bytesOf(keyId), due);
+    turn.begin(keyId, due);
     let next: State | undefined;
     try {
       this.#countFired(record, due);

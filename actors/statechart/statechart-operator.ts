@@ -64,7 +64,7 @@ export class StatechartOperator implements KeyedOperator<number, Chart> {
 
   event(chart: Chart, typeIndex: number, turn: Turn): Chart | undefined {
     const { toEvent } = this.#plan.definition;
-    const given = this.#view.read(typeIndex, turn.encoded, turn.time);
+    const given = this.#view.read(typeIndex, turn);
     let event: EventObject | undefined = given;
     if (toEvent !== undefined) {
       try {
