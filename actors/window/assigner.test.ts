@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { expiresAt, floorTo } from "./assigner.ts";
+import { closesAt, expiresAt, floorTo } from "./assigner.ts";
 import type { WindowAssigner } from "./assigner.ts";
+import { GLOBAL_END, GLOBAL_START, GlobalWindow } from "./global.ts";
 import { HoppingWindows } from "./hopping.ts";
 import { TumblingWindows } from "./tumbling.ts";
 
@@ -58,6 +59,36 @@ test("hopping windows are exactly those that hold the time, in order", () => {
   );
 });
 
-test("the end of lateness saturates", () => {
-  expect(expiresAt(Number.MAX_SAFE_INTEGER - 1750, 2000)).toBe(Number.MAX_SAFE_INTEGER);
+test("an event has as many hopping windows as windowsMax says, and some time has all of them", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 40 }),
+      fc.integer({ min: 1, max: 60 }),
+      (size, advance) => {
+        const assigner = new HoppingWindows(size, advance, 0);
+        const counts = Array.from({ length: advance }, (_, t) => windowsOf(assigner, t).length);
+        expect(Math.max(...counts)).toBe(assigner.windowsMax);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+test("the global window holds every time", () => {
+  const [first, ...others] = windowsOf(new GlobalWindow(), 0);
+  expect([first, others]).toEqual([[GLOBAL_START, GLOBAL_END], []]);
+  expect([GLOBAL_START, GLOBAL_END]).toEqual([-(2 ** 53) + 1, 2 ** 53 - 1]);
+  expect(windowsOf(new GlobalWindow(), -1e15)).toEqual([first]);
+});
+
+test("section 4: a window closes at its end - 1, and expires when lateness has passed since", () => {
+  expect([closesAt(10), expiresAt(10, 0), expiresAt(10, 5)]).toEqual([9, 9, 14]);
+  expect([closesAt(-10), expiresAt(-10, 5)]).toEqual([-11, -6]);
+});
+
+test("section 4: the end of lateness saturates", () => {
+  const max = Number.MAX_SAFE_INTEGER;
+  expect(expiresAt(max - 1750, 2000)).toBe(max);
+  expect(expiresAt(max, max)).toBe(max);
+  expect(expiresAt(max - 1750, 1750)).toBe(max - 1);
 });

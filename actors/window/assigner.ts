@@ -26,5 +26,4 @@ export const expiresAt = (end: number, allowedLatenessMs: number): number =>
 
 /** The greatest `offset + k * step` that is not after `time`: floored, so negative times land right. */
 export const floorTo = (time: number, step: number, offset: number): number =>
-  // + 0 turns -0 into 0.
-  Math.floor((time - offset) / step) * step + offset + 0;
+  Math.floor((time - offset) / step) * step + offset;

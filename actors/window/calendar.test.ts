@@ -89,6 +89,22 @@ describe("days", () => {
     ]);
   });
 
+  test("do not begin again when clocks go back over midnight", () => {
+    // At 00:01 of Sunday they went back to 23:01 of Saturday: by 02:45Z they show Saturday again.
+    const stJohns = assignerOf({ zone: "America/St_Johns" });
+    const sunday = [instant("2010-11-07T02:30Z"), instant("2010-11-08T03:30Z")];
+    for (const time of ["2010-11-07T02:30Z", "2010-11-07T02:45Z", "2010-11-07T03:29Z"]) {
+      expect(windowAt(stJohns, instant(time))).toEqual(sunday);
+      expect(windowAt(assignerOf({ zone: "America/St_Johns" }), instant(time))).toEqual(sunday);
+    }
+    // All but the first minutes of this day were shown twice.
+    const kwajalein = assignerOf({ zone: "Pacific/Kwajalein" });
+    expect(windowAt(kwajalein, instant("1969-09-30T13:30Z")).map(iso)).toEqual([
+      "1969-09-29T13:00:00.000Z",
+      "1969-10-01T12:00:00.000Z",
+    ]);
+  });
+
   test("before standard time have the seconds of local mean time", () => {
     const [start] = windowAt(assignerOf({ zone: "Europe/Berlin" }), instant("1850-06-01T12:00Z"));
     expect(iso(start)).toBe("1850-05-31T23:06:32.000Z");
@@ -160,6 +176,22 @@ describe("what is made of days", () => {
       `0000-02-01T00:00Z ${hours(29)}`,
     ]);
   });
+});
+
+test("a month has the days from its first to the one before the next month's, for 400 years", () => {
+  const LENGTHS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+  // From January of year 0, a leap year, to the same of year 400.
+  let first = -719_528;
+  const wrong: number[] = [];
+  for (let month = 0; month <= 4_800; month++) {
+    const year = Math.floor(month / 12);
+    const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+    const days = LENGTHS[month % 12]! + (month % 12 === 1 && leap ? 1 : 0);
+    if (dayOfMonth(month) !== first) wrong.push(month);
+    if (monthOfDay(first) !== month || monthOfDay(first + days - 1) !== month) wrong.push(month);
+    first += days;
+  }
+  expect(wrong).toEqual([]);
 });
 
 test("months of days are those of Date, at any time", () => {
@@ -256,6 +288,20 @@ test("windows are those of local clocks, near every change of them", () => {
     ),
     { numRuns: propertyRuns(300) },
   );
+});
+
+test("windows of any century are those of 400 years before it, or of many times that", () => {
+  for (const unit of ["hour", "day", "year"] as const) {
+    const options = { unit, zone: "Australia/Lord_Howe" };
+    const last = assignerOf(options);
+    for (let time = instant("2110-01-01"); time < instant("2499-12-01"); time += 19_997 * HOUR) {
+      const window = windowAt(assignerOf(options), time);
+      for (const cycles of [1, 2, 7]) {
+        const moved = window.map((bound) => bound + cycles * CYCLE_MS);
+        expect(windowAt(last, time + cycles * CYCLE_MS)).toEqual(moved);
+      }
+    }
+  }
 });
 
 test("D1: windows tile time, however they are asked for", () => {

@@ -119,8 +119,8 @@ export class CalendarWindows implements WindowAssigner {
     const at = this.#offsetIndex(time);
     const offset = offsets[at]!;
     const start = Math.floor((time + offset) / HOUR_MS) * HOUR_MS - offset;
-    this.#start = Math.max(start, starts[at]!) + 0;
-    this.#end = Math.min(start + HOUR_MS, starts[at + 1] ?? Number.POSITIVE_INFINITY) + 0;
+    this.#start = Math.max(start, starts[at]!);
+    this.#end = Math.min(start + HOUR_MS, starts[at + 1] ?? Number.POSITIVE_INFINITY);
   }
 
   /** The last period that has begun: its number may be beyond what clocks show, if they went back. */
@@ -129,8 +129,8 @@ export class CalendarWindows implements WindowAssigner {
     let period = periods.of(Math.floor((local + this.#spread) / DAY_MS));
     let start = this.#instantOf(periods.begin(period));
     while (start > time) start = this.#instantOf(periods.begin(--period));
-    this.#start = start + 0;
-    this.#end = this.#instantOf(periods.begin(period + 1)) + 0;
+    this.#start = start;
+    this.#end = this.#instantOf(periods.begin(period + 1));
   }
 
   /** The first instant at which local clocks show the start of a day, or later. */
@@ -138,7 +138,7 @@ export class CalendarWindows implements WindowAssigner {
     const { starts, offsets } = this.#rules;
     const local = day * DAY_MS + this.#dayStartMs;
     let at = this.#offsetIndex(local - this.#offsetMax);
-    while (at + 1 < starts.length && starts[at + 1]! + offsets[at]! <= local) at++;
+    while ((starts[at + 1] ?? Number.POSITIVE_INFINITY) + offsets[at]! <= local) at++;
     return Math.max(local - offsets[at]!, starts[at]!);
   }
 

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { AssignWindows, WindowProjection } from "../../projections/definition/definition.ts";
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import { imbalance } from "../task/books-keeper.ts";
@@ -6,6 +6,7 @@ import { MergeCore } from "../task/merge-core.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
 import { describeUpdate, digestHex, PartitionRun } from "../testkit/run.ts";
+import { CustomWindows, POISONED } from "./custom.ts";
 
 const planOf = (assign: AssignWindows, changes: Partial<WindowProjection> = {}) =>
   salesPlan(
@@ -87,6 +88,72 @@ test("Y1: whatever else the function does costs one event", () => {
   expect(poisonOf(() => new Proxy([], { get: () => expect.fail("trapped") as never }))).toMatch(
     /threw/,
   );
+});
+
+describe("Y1: of what the function returns for an event at 5", () => {
+  /** The windows that it gets, of at most two, or why it gets none. */
+  const windowsOf = (returned: unknown): string | [number, number][] => {
+    const assigner = new CustomWindows(() => returned as never, 2);
+    expect(assigner.error).toBe("");
+    const starts = new Float64Array(2).fill(Number.NaN);
+    const ends = new Float64Array(2).fill(Number.NaN);
+    const count = assigner.assign(5, starts, ends);
+    if (count === POISONED) return assigner.error;
+    return Array.from({ length: count }, (_, i) => [starts[i]!, ends[i]!]);
+  };
+
+  test.each([
+    [[]],
+    [[[5, 6]]],
+    [[[0, 6]]],
+    [[[-0, 6]]],
+    [
+      [
+        [4, 20],
+        [5, 6],
+      ],
+    ],
+    [[[Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]]],
+  ])("%j is sound", (windows) => {
+    // Zero has no sign.
+    expect(windowsOf(windows)).toEqual(windows.map(([start, end]) => [start! + 0, end]));
+  });
+
+  test.each([
+    [[[6, 7]], "returned [6, 7), which does not hold the event's time"],
+    [[[4, 5]], "returned [4, 5), which does not hold the event's time"],
+    [[[4, -0]], "returned [4, 0), which does not hold the event's time"],
+    [[[4, 9, 10]], "returned [4, 9, 10] as window 0, not [start, end] in whole milliseconds"],
+    [[[4]], "returned [4] as window 0, not [start, end] in whole milliseconds"],
+    [[[4, 9], null], "returned null as window 1, not [start, end] in whole milliseconds"],
+    [[{ length: 2 }], "returned an object as window 0, not [start, end] in whole milliseconds"],
+    [[["4", 9]], 'returned ["4", 9] as window 0, not [start, end] in whole milliseconds'],
+    [
+      [
+        [3, 9],
+        [3, 10],
+      ],
+      "returned [3, 10) after [3, 9): starts must ascend, and a start has one end",
+    ],
+    [
+      [
+        [3, 9],
+        [2, 9],
+      ],
+      "returned [2, 9) after [3, 9): starts must ascend, and a start has one end",
+    ],
+    [
+      [
+        [1, 9],
+        [2, 9],
+        [3, 9],
+      ],
+      "returned 3 windows; 2 are the limit (windowsMax)",
+    ],
+    ["4, 9", 'returned "4, 9", not a list of [start, end]'],
+  ])("%j is not", (windows, why) => {
+    expect(windowsOf(windows)).toBe(`window.assign ${why}`);
+  });
 });
 
 test("Z2: a start has one end for as long as its window lives", () => {

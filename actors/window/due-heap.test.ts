@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { propertyRuns } from "../testkit/property-runs.ts";
-import { DueHeap } from "./due-heap.ts";
+import { DueHeap, OUTDATED_MIN } from "./due-heap.ts";
 
 /** The same as a list that is sorted whenever somebody asks. */
 class Sorted {
@@ -34,6 +34,16 @@ class Sorted {
     return this.#slots.get(slot)!.due;
   }
 }
+
+/** All slots, as they come. */
+const drained = (queue: Pick<DueHeap, "first" | "remove">): number[] => {
+  const slots: number[] = [];
+  for (let slot = queue.first(99); slot >= 0; slot = queue.first(99)) {
+    slots.push(slot);
+    queue.remove(slot);
+  }
+  return slots;
+};
 
 const step = fc.oneof(
   fc.record({ act: fc.constant("set"), slot: fc.nat(30), due: fc.integer({ min: -20, max: 20 }) }),
@@ -69,15 +79,7 @@ test("H1: it is the list sorted by due, then by when a slot was first set", () =
       }
       expect(heap.slots()).toEqual(sorted.slots());
       for (const slot of heap.slots()) expect(heap.dueOf(slot)).toBe(sorted.dueOf(slot));
-      const drain = (queue: Pick<DueHeap, "first" | "remove">): number[] => {
-        const slots: number[] = [];
-        for (let slot = queue.first(99); slot >= 0; slot = queue.first(99)) {
-          slots.push(slot);
-          queue.remove(slot);
-        }
-        return slots;
-      };
-      expect(drain(heap)).toEqual(drain(sorted));
+      expect(drained(heap)).toEqual(drained(sorted));
     }),
     { numRuns: propertyRuns(100) },
   );
@@ -91,11 +93,38 @@ test("due at exactly a time is due; later is not", () => {
   expect([heap.first(9), heap.first(10), heap.first(11)]).toEqual([-1, 7, 7]);
 });
 
-test("slots that are set again and again leave no trail", () => {
+test("H1: slots due together come as they were first set, even if they were due at other times then", () => {
   const heap = new DueHeap();
-  for (let due = 0; due < 100_000; due++) heap.set(due % 5, due);
-  expect(heap.least).toBe(99_995);
-  expect([0, 1, 2, 3, 4].map((slot) => heap.dueOf(slot))).toEqual([
-    99_995, 99_996, 99_997, 99_998, 99_999,
-  ]);
+  for (const slot of [5, 3, 8, 1, 9, 2]) heap.set(slot, 10);
+  for (const slot of [8, 5, 2]) heap.set(slot, 20);
+  for (const slot of [2, 8, 5]) heap.set(slot, 10);
+  expect(heap.slots()).toEqual([5, 3, 8, 1, 9, 2]);
+  expect(drained(heap)).toEqual([5, 3, 8, 1, 9, 2]);
+});
+
+test("H1: a slot that was removed and is set again comes after those that stayed", () => {
+  const heap = new DueHeap();
+  for (const slot of [1, 2, 3]) heap.set(slot, 10);
+  heap.remove(1);
+  heap.set(1, 10);
+  expect([heap.first(10), heap.slots()]).toEqual([2, [2, 3, 1]]);
+  expect(drained(heap)).toEqual([2, 3, 1]);
+});
+
+test("H2: outdated entries pile up to three a live slot and OUTDATED_MIN, then they all go", () => {
+  for (const live of [1, 5, 200]) {
+    const heap = new DueHeap();
+    for (let slot = 0; slot < live; slot++) heap.set(slot, slot);
+    expect(heap.outdated).toBe(0);
+    const most = 3 * live + OUTDATED_MIN;
+    for (let round = 0; round < 3; round++) {
+      for (let i = 1; i <= most; i++) heap.set(i % live, (i * 7) % 50);
+      expect(heap.outdated).toBe(most);
+      heap.set(0, 50);
+      expect(heap.outdated).toBe(0);
+    }
+    const dues = Array.from({ length: live }, (_, slot) => heap.dueOf(slot));
+    const order = dues.map((due, slot) => ({ due, slot })).sort((a, b) => a.due - b.due);
+    expect(drained(heap)).toEqual(order.map(({ slot }) => slot));
+  }
 });

@@ -2,7 +2,11 @@
  * Slots by when they are due: a binary heap whose outdated entries are dropped when they surface.
  *
  * H1. Slots due at the same time come in the order in which they were first set: a function of the log.
+ * H2. Once a slot has been set, outdated entries are at most three a live slot, and OUTDATED_MIN.
  */
+/** So few are never worth a rebuild. */
+export const OUTDATED_MIN = 64;
+
 export class DueHeap {
   /** Of each live slot: when it is due, and its rank among equals. */
   readonly #dues = new Map<number, { readonly due: number; readonly rank: number }>();
@@ -19,20 +23,26 @@ export class DueHeap {
     return this.#dues.size;
   }
 
+  /** Entries that mean nothing any more. */
+  get outdated(): number {
+    return this.#heap.length - this.#dues.size;
+  }
+
   dueOf(slot: number): number {
     return this.#dues.get(slot)!.due;
   }
 
   /** Live slots in order of rank. */
   slots(): number[] {
-    return [...this.#dues].sort((a, b) => a[1].rank - b[1].rank).map(([slot]) => slot);
+    // A rank is as old as its place in the map.
+    return [...this.#dues.keys()];
   }
 
   set(slot: number, due: number): void {
     const rank = this.#dues.get(slot)?.rank ?? this.#nextRank++;
     this.#dues.set(slot, { due, rank });
-    if (this.#heap.length > 64 && this.#heap.length > this.#dues.size * 4) this.#rebuild();
-    else this.#push({ due, rank, slot });
+    if (this.outdated < this.#dues.size * 3 + OUTDATED_MIN) this.#push({ due, rank, slot });
+    else this.#rebuild();
   }
 
   remove(slot: number): void {

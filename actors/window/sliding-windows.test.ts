@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import type { WindowProjection } from "../../projections/definition/definition.ts";
 import type { ProjectionCore } from "../task/projection-core.ts";
@@ -7,6 +7,9 @@ import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
 import { propertyRuns } from "../testkit/property-runs.ts";
 import { describeUpdate, digestHex, PartitionRun } from "../testkit/run.ts";
+import { LIVES, OperatorRun } from "./operator-run.suite.ts";
+import type { RunSettings } from "./operator-run.suite.ts";
+import { SlidingWindows } from "./sliding-windows.ts";
 
 const RUNS = propertyRuns(300);
 const COUNT = { n: { fn: "count" } } as const;
@@ -178,4 +181,219 @@ test("a global window gives running totals and never closes", () => {
   ]);
   expect(run.output.updates.every((update) => update.kind === Kind.KIND_EARLY)).toBe(true);
   expect(run.output.deadLetters).toEqual([]);
+});
+
+interface Settings extends RunSettings {
+  readonly lateness?: number;
+  readonly early?: boolean;
+}
+
+describe.each(LIVES)("sliding windows by hand, $life", ({ restarts }) => {
+  const sliding = (settings: Settings = {}) =>
+    new OperatorRun(
+      (store, publisher) =>
+        new SlidingWindows({
+          store,
+          publisher,
+          sizeMs: 10,
+          allowedLatenessMs: settings.lateness ?? 0,
+          publishesEarly: settings.early ?? false,
+        }),
+      { ...settings, restarts },
+    );
+
+  test("section 4: the window of an event at t is (t - size, t], and closes when W reaches t", () => {
+    const run = sliding();
+    run.add(["a", 0], ["b", 9], ["c", 10], ["x", 5, "other"]);
+    expect(run.operator.nextDue).toBe(0);
+    run.pass(-1);
+    expect(run.take()).toEqual([]);
+    run.pass(0);
+    expect(run.take()).toEqual(["k [-9, 1) final 1: a"]);
+    expect(run.operator.nextDue).toBe(5);
+    run.pass(9);
+    expect(run.take()).toEqual(["other [-4, 6) final 1: x", "k [0, 10) final 1: ab"]);
+    run.pass(10);
+    expect(run.take()).toEqual(["k [1, 11) final 1: bc"]);
+  });
+
+  test("an event counts in all later windows that hold its time, in the order of time", () => {
+    const run = sliding();
+    run.add(["d", 19], ["c", 10], ["a", 5], ["e", 15], ["b", 5]);
+    run.pass(100);
+    expect(run.take()).toEqual([
+      "k [-4, 6) final 1: ab",
+      "k [1, 11) final 1: abc",
+      "k [6, 16) final 1: ce",
+      "k [10, 20) final 1: ced",
+    ]);
+    expect(run.sizes).toEqual({ keys: 0, windows: 0, slots: 0 });
+    expect(run.operator.nextDue).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test("section 4: a late event corrects all closed windows that hold its time, at once", () => {
+    const run = sliding({ lateness: 100 });
+    run.add(["a", 0], ["b", 6], ["c", 14], ["d", 15], ["e", 16]);
+    run.pass(15);
+    run.take();
+    expect(run.add(["x", 5], ["y", 6])).toEqual(["counted", "counted"]);
+    expect(run.take()).toEqual([
+      "k [-4, 6) final 1: ax by row 0",
+      "k [-3, 7) correction 2: axb by row 0",
+      "k [5, 15) correction 2: xbc by row 0",
+      "k [-3, 7) correction 3: axby by row 1",
+      "k [5, 15) correction 3: xbyc by row 1",
+      "k [6, 16) correction 2: bycd by row 1",
+    ]);
+    run.pass(16);
+    expect(run.take()).toEqual(["k [7, 17) final 1: cde"]);
+  });
+
+  test("section 4: an event's window expires when W reaches t + allowed lateness", () => {
+    const run = sliding({ lateness: 5 });
+    run.pass(4);
+    expect(run.add(["a", 0])).toEqual(["counted"]);
+    run.pass(5);
+    expect(run.add(["b", 0, "other"], ["c", -1, "other"])).toEqual([
+      "late [-9, 1)",
+      "late [-10, 0)",
+    ]);
+    // For this key it is no window's time but its own.
+    expect(run.add(["d", 0])).toEqual(["late [-9, 1)"]);
+    expect(run.take()).toEqual(["k [-9, 1) final 1: a by row 0"]);
+  });
+
+  test("section 4: an event whose window has expired counts in later ones that have not", () => {
+    const run = sliding({ lateness: 5 });
+    run.add(["a", 8], ["b", 9], ["x", 30]);
+    run.pass(13);
+    // 8 has expired, 9 has not: 0 is in [0, 10) of 9, and -1 is not.
+    expect(run.add(["c", 0], ["d", -1], ["e", 0])).toEqual(["counted", "late [-1, 9)", "counted"]);
+    expect(run.take()).toEqual([
+      "k [-1, 9) final 1: a",
+      "k [0, 10) final 1: ab",
+      "k [0, 10) correction 2: cab by row 0",
+      "k [0, 10) correction 3: ceab by row 2",
+    ]);
+    run.pass(14);
+    expect(run.add(["f", 0])).toEqual(["late [0, 10)"]);
+    run.pass(100);
+    expect(run.take()).toEqual(["k [21, 31) final 1: x"]);
+  });
+
+  test("J2: a slice is kept until no window can need it, and no longer", () => {
+    const run = sliding({ lateness: 5 });
+    run.add(["a", 0]);
+    run.pass(0);
+    expect([run.operator.nextDue, run.sizes]).toEqual([14, { keys: 1, windows: 1, slots: 2 }]);
+    run.pass(13);
+    expect(run.sizes).toEqual({ keys: 1, windows: 1, slots: 2 });
+    run.add(["b", 9]);
+    expect(run.take()).toEqual(["k [-9, 1) final 1: a", "k [0, 10) final 1: ab by row 0"]);
+    run.pass(14);
+    expect([run.operator.nextDue, run.sizes]).toEqual([23, { keys: 1, windows: 1, slots: 2 }]);
+    run.pass(23);
+    expect([run.take(), run.sizes]).toEqual([[], { keys: 0, windows: 0, slots: 0 }]);
+  });
+
+  test("J2: a slice whose own window had expired is kept as long, without one", () => {
+    const run = sliding({ lateness: 5 });
+    run.add(["a", 9]);
+    run.pass(13);
+    run.add(["b", 1]);
+    expect(run.sizes).toEqual({ keys: 1, windows: 2, slots: 3 });
+    run.pass(15);
+    expect(run.sizes).toEqual({ keys: 1, windows: 1, slots: 2 });
+  });
+
+  test("windows that close together are published in the order in which they came to be", () => {
+    const run = sliding();
+    run.add(["a", 7, "z"], ["b", 5, "y"], ["c", 7, "a"], ["d", 7, "m"], ["e", 5, "b"]);
+    run.pass(50);
+    expect(run.take()).toEqual([
+      "y [-4, 6) final 1: b",
+      "b [-4, 6) final 1: e",
+      "z [-2, 8) final 1: a",
+      "a [-2, 8) final 1: c",
+      "m [-2, 8) final 1: d",
+    ]);
+  });
+
+  describe("early updates", () => {
+    test("are of the windows that changed since they were last published, in that order", () => {
+      const run = sliding({ early: true });
+      run.add(["a", 5], ["b", 0], ["c", 20]);
+      run.early();
+      run.early();
+      expect(run.take()).toEqual([
+        "k [-4, 6) early 1: ba",
+        "k [-9, 1) early 1: b",
+        "k [11, 21) early 1: c",
+      ]);
+      run.add(["d", 3]);
+      run.pass(3);
+      run.early();
+      expect(run.take()).toEqual([
+        "k [-9, 1) final 2: b",
+        "k [-6, 4) final 1: bd",
+        "k [-4, 6) early 2: bda",
+      ]);
+    });
+
+    test("are none of windows that a correction has published", () => {
+      const run = sliding({ early: true, lateness: 50 });
+      run.add(["a", 0], ["b", 9]);
+      run.pass(0);
+      run.add(["c", 0]);
+      run.early();
+      expect(run.take()).toEqual([
+        "k [-9, 1) final 1: a",
+        "k [-9, 1) correction 2: ac by row 0",
+        "k [0, 10) early 1: acb",
+      ]);
+    });
+
+    test("are none where only finals are wanted", () => {
+      const run = sliding();
+      run.add(["a", 5]);
+      run.early();
+      expect(run.take()).toEqual([]);
+    });
+
+    test("by events: an event is one of each window that it changes", () => {
+      const run = sliding({ early: true, everyEvents: 3 });
+      run.add(["a", 9], ["b", 5], ["c", 7]);
+      expect(run.take()).toEqual(["k [0, 10) early 1: bca"]);
+      run.add(["d", 5], ["e", 4]);
+      expect(run.take()).toEqual(["k [-4, 6) early 1: ebd", "k [-2, 8) early 1: ebdc"]);
+    });
+  });
+
+  describe("where code of the user's accumulates", () => {
+    test("an event that it refuses makes no slice and changes no window", () => {
+      const run = sliding({ tries: true });
+      const refused = "aggregates.short.add threw RangeError: not a letter";
+      expect(run.add(["a", 0], ["!", 0], ["!", 4], ["b", 5], ["c", 5])).toEqual([
+        "counted",
+        refused,
+        refused,
+        "counted",
+        "counted",
+      ]);
+      expect(run.operator.windows).toBe(2);
+      run.pass(100);
+      expect(run.take()).toEqual(["k [-9, 1) final 1: a a", "k [-4, 6) final 1: abc abc"]);
+    });
+
+    test("it sees the events of the same time", () => {
+      const run = sliding({ tries: true });
+      run.add(["a", 5], ["b", 5], ["c", 5], ["d", 5]);
+      expect(run.add(["e", 5], ["f", 25])).toEqual([
+        "aggregates.short.result threw RangeError: abcde is too long",
+        "counted",
+      ]);
+      run.pass(100);
+      expect(run.take()).toEqual(["k [-4, 6) final 1: abcd abcd", "k [16, 26) final 1: f f"]);
+    });
+  });
 });

@@ -37,6 +37,11 @@ interface Slice {
   readonly window: number;
 }
 
+/** Of the window that ends with a slice, in snapshots. */
+const EXPIRED = 0;
+const CLOSED = 1;
+const OPEN = 2;
+
 export class SlidingWindows implements WindowOperator {
   readonly lateWindow = { start: 0, end: 0 };
   poison = "";
@@ -89,9 +94,9 @@ export class SlidingWindows implements WindowOperator {
     while (at > 0 && slices[at - 1]!.time >= time) at--;
     const later = slices.slice(at).filter((slice) => slice.time - time < this.#sizeMs);
     const last = later.findLast((slice) => slice.window >= 0)?.time ?? time;
-    if (this.#expired(Math.max(last, time), watermark)) {
-      this.lateWindow.start = Math.max(last, time) - this.#sizeMs + 1;
-      this.lateWindow.end = Math.max(last, time) + 1;
+    if (this.#expired(last, watermark)) {
+      this.lateWindow.start = last - this.#sizeMs + 1;
+      this.lateWindow.end = last + 1;
       return LATE;
     }
     let slice = slices[at]?.time === time ? slices[at] : undefined;
@@ -197,33 +202,28 @@ export class SlidingWindows implements WindowOperator {
 
   write(out: ByteWriter): void {
     const slices = this.#all();
-    const closing = new Map(this.#closing.slots().map((window, rank) => [window, rank]));
+    const open = new Set(this.#closing.slots());
     out.uint32(slices.length);
     for (const { time, events, window } of slices) {
       out.double(time);
       this.#store.write(events, out);
-      out.byte(window >= 0 ? 1 : 0);
-      if (window < 0) continue;
-      this.#store.write(window, out);
-      out.uint32((closing.get(window) ?? -1) + 1);
+      out.byte(window < 0 ? EXPIRED : open.has(window) ? OPEN : CLOSED);
+      if (window >= 0) this.#store.write(window, out);
     }
     this.#unpublished.write(out, () => this.#windowsOf(slices));
   }
 
+  /** A slice and its window are made together, so windows close in the order in which slices were written. */
   read(from: ByteReader): void {
     const store = this.#store;
     const count = from.uint32();
     const slices: Slice[] = [];
-    const closing: { readonly rank: number; readonly window: number; readonly time: number }[] = [];
     for (let i = 0; i < count; i++) {
       const time = from.double();
       const events = store.read(from, time, time + 1);
-      let window = -1;
-      if (from.byte() === 1) {
-        window = store.read(from, time - this.#sizeMs + 1, time + 1);
-        const rank = from.uint32();
-        if (rank > 0) closing.push({ rank, window, time });
-      }
+      const state = from.byte();
+      const window = state === EXPIRED ? -1 : store.read(from, time - this.#sizeMs + 1, time + 1);
+      if (state === OPEN) this.#closing.set(window, closesAt(time + 1));
       const slice = { time, events, window };
       slices.push(slice);
       this.#forgetting.set(events, expiresAt(time + this.#sizeMs, this.#allowedLatenessMs));
@@ -231,8 +231,6 @@ export class SlidingWindows implements WindowOperator {
       this.#slices.set(keyId, [...(this.#slices.get(keyId) ?? []), slice]);
     }
     for (const each of this.#slices.values()) each.sort((a, b) => a.time - b.time);
-    closing.sort((a, b) => a.rank - b.rank);
-    for (const { window, time } of closing) this.#closing.set(window, closesAt(time + 1));
     this.#unpublished.read(from, () => this.#windowsOf(slices));
   }
 
