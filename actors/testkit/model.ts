@@ -332,7 +332,7 @@ export class Model {
     const parts = this.#slices
       .filter(({ key, time }) => key === window.key && time >= window.start && time < window.end)
       .sort((a, b) => a.time - b.time);
-    window.content = Content.of(parts.map(({ content }) => content));
+    window.content = inBlocks(parts, window, BLOCK_LEVELS);
   }
 
   #session(event: ModelEvent, key: string, gapMs: number): void {
@@ -375,6 +375,39 @@ interface Bounds {
   readonly start: number;
   readonly end: number;
 }
+
+const BLOCK_LEVELS = 12;
+
+/**
+ * Parts one after the other; but first, by themselves, those of an aligned block of 16^level ms that is within
+ * the bounds and has eight times or more.
+ */
+const inBlocks = (
+  parts: readonly { readonly time: number; readonly content: Content }[],
+  bounds: Bounds,
+  level: number,
+): Content => Content.of(blocksOf(parts, bounds, level));
+
+const blocksOf = (
+  parts: readonly { readonly time: number; readonly content: Content }[],
+  bounds: Bounds,
+  level: number,
+): readonly Content[] => {
+  if (level === 0) return parts.map(({ content }) => content);
+  const span = 16 ** level;
+  const groups = new Map<number, (typeof parts)[number][]>();
+  for (const part of parts) {
+    const start = Math.floor(part.time / span) * span;
+    groups.set(start, [...(groups.get(start) ?? []), part]);
+  }
+  return [...groups].flatMap(([start, group]) => {
+    const block = { start, end: start + span };
+    const within = bounds.start <= block.start && block.end <= bounds.end;
+    return within && group.length >= 8
+      ? [inBlocks(group, block, level - 1)]
+      : blocksOf(group, bounds, level - 1);
+  });
+};
 
 interface Hops {
   readonly sizeMs: number;

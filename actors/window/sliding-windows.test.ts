@@ -89,6 +89,31 @@ const current = (run: PartitionRun) =>
     }),
   );
 
+/**
+ * The sums of a range's slices, in the order of time; but those of an aligned block of 16^level ms that lies
+ * within it are summed first if they are eight or more.
+ */
+const sumOf = (
+  slices: readonly (readonly [time: number, sum: number])[],
+  start: number,
+  end: number,
+  level = 6,
+): readonly number[] => {
+  if (level === 0) return slices.map(([, sum]) => sum);
+  const span = 16 ** level;
+  const groups = new Map<number, (readonly [number, number])[]>();
+  for (const slice of slices) {
+    const from = Math.floor(slice[0] / span) * span;
+    groups.set(from, [...(groups.get(from) ?? []), slice]);
+  }
+  return [...groups].flatMap(([from, group]) =>
+    group.length >= 8 && from >= start && from + span <= end
+      ? [total(sumOf(group, from, from + span, level - 1))]
+      : sumOf(group, start, end, level - 1),
+  );
+};
+const total = (sums: readonly number[]): number => sums.reduce((sum, each) => sum + each, 0);
+
 /** The definition, read aloud; sums in the order of time, then of arrival. */
 const naive = (sales: readonly Sale[], sizeMs: number) =>
   new Map(
@@ -98,10 +123,11 @@ const naive = (sales: readonly Sale[], sizeMs: number) =>
         .sort((a, b) => a.time - b.time);
       // Slices are sums of their own: events of one time are added before times are.
       const times = [...new Set(inside.map((other) => other.time))];
-      const slices = times.map((time) =>
-        inside.filter((other) => other.time === time).reduce((sum, o) => sum + o.weight!, 0),
-      );
-      const sum = slices.reduce((total, slice) => total + slice, 0);
+      const slices = times.map((time) => {
+        const weights = inside.filter((other) => other.time === time).map((o) => o.weight!);
+        return [time, total(weights)] as const;
+      });
+      const sum = total(sumOf(slices, end - sizeMs + 1, end + 1));
       return [`${key} ${end}`, [String(inside.length), sum]] as const;
     }),
   );
@@ -131,6 +157,53 @@ test("with lateness enough for all, windows are those of the definition, in ever
       },
     ),
     { numRuns: RUNS },
+  );
+});
+
+/** Some 200 events of one key within a second, of which a few come late, and windows of up to two. */
+const denseArbitrary = fc.record({
+  sales: fc.array(
+    fc.record({
+      back: fc.nat(40),
+      late: fc.nat(9),
+      weight: fc.double({ noNaN: true, min: 0, max: 1 }),
+    }),
+    { minLength: 100, maxLength: 200 },
+  ),
+  sizeMs: fc.integer({ min: 16, max: 2_000 }),
+  from: fc.integer({ min: -3_000, max: 1_000 }),
+  step: fc.integer({ min: 1, max: 5 }),
+  each: fc.boolean(),
+  restartAt: fc.nat(200),
+});
+
+test("K1: windows of many slices are put together in blocks that do not depend on what came before", () => {
+  fc.assert(
+    fc.property(denseArbitrary, ({ sales: drafts, sizeMs, from, step, each, restartAt }) => {
+      const sales = drafts.map(({ back, late, weight }, i): Sale => {
+        const time = from + i * step - back - (late === 0 ? 300 : 0);
+        return { id: String(i), key: "k", time, weight };
+      });
+      const plan = planOf(
+        {
+          window: { kind: "sliding", sizeMs },
+          allowedLatenessMs: 10_000,
+          aggregates: SUMS,
+          emit: { mode: each ? "each" : "final" },
+        },
+        40,
+      );
+      const run = new PartitionRun(plan);
+      sales.forEach((one, i) => {
+        run.read(encodeBatch([one])).take();
+        if (i === restartAt) run.restart();
+      });
+      run.read(encodeBatch([pulse("end", 50_000)])).take();
+      expect(current(run)).toEqual(naive(sales, sizeMs));
+      const { core } = run as { readonly core: unknown };
+      expect((core as ProjectionCore).size()).toEqual({ keys: 0, windows: 0, slots: 0 });
+    }),
+    { numRuns: Math.ceil(RUNS / 10) },
   );
 });
 

@@ -7,8 +7,8 @@
  * together from its slices when it is published, so an event costs one slice however many windows
  * it is in.
  *
- * J1. Slices are merged in the order of time: a window's value does not depend on the order of
- *     arrival, floating-point sums included, but for events of one and the same time.
+ * J1. Slices are merged in the order of time, by blocks (K1): a window's value does not depend on the order
+ *     of arrival, floating-point sums included, but for events of one and the same time.
  * J2. A window is published when it closes, and again at once when a late event changes it, until it
  *     has expired. A slice is kept for as long as a window that needs it may still be published.
  */
@@ -16,6 +16,8 @@ import type { Vector } from "../expression/vector.ts";
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { closesAt, expiresAt } from "./assigner.ts";
 import { DueHeap } from "./due-heap.ts";
+import { firstAt, SliceBlocks } from "./slice-blocks.ts";
+import type { Slice } from "./slice-blocks.ts";
 import type { SlotStore } from "./slot-store.ts";
 import { COUNTED, LATE, POISON, Run, UnpublishedSlots } from "./window-operator.ts";
 import type { Outcome, Publisher, WindowOperator } from "./window-operator.ts";
@@ -26,15 +28,6 @@ export interface SlidingOptions {
   readonly sizeMs: number;
   readonly allowedLatenessMs: number;
   readonly publishesEarly: boolean;
-}
-
-/** What a key holds at one time. */
-interface Slice {
-  readonly time: number;
-  /** Accumulates the events of exactly this time. */
-  readonly events: number;
-  /** The window that ends here, as it was last published; -1 where its time had expired. */
-  readonly window: number;
 }
 
 /** Of the window that ends with a slice, in snapshots. */
@@ -49,6 +42,8 @@ export class SlidingWindows implements WindowOperator {
   readonly #publisher: Publisher;
   readonly #sizeMs: number;
   readonly #allowedLatenessMs: number;
+  readonly #publishesEarly: boolean;
+  readonly #blocks: SliceBlocks;
   readonly #run: Run;
   readonly #unpublished: UnpublishedSlots;
   /** By key id, in the order of time. */
@@ -63,6 +58,8 @@ export class SlidingWindows implements WindowOperator {
     this.#publisher = options.publisher;
     this.#sizeMs = options.sizeMs;
     this.#allowedLatenessMs = options.allowedLatenessMs;
+    this.#publishesEarly = options.publishesEarly;
+    this.#blocks = new SliceBlocks(options.store, options.sizeMs);
     this.#run = new Run(options.store);
     this.#unpublished = new UnpublishedSlots(options.store, options.publishesEarly);
   }
@@ -88,16 +85,15 @@ export class SlidingWindows implements WindowOperator {
   }
 
   add(row: number, time: number, keyId: number, watermark: number): Outcome {
-    const store = this.#store;
     const slices = this.#slices.get(keyId) ?? [];
-    let at = slices.length;
-    while (at > 0 && slices[at - 1]!.time >= time) at--;
-    const later = slices.slice(at).filter((slice) => slice.time - time < this.#sizeMs);
-    const last = later.findLast((slice) => slice.window >= 0)?.time ?? time;
-    if (this.#expired(last, watermark)) {
-      this.lateWindow.start = last - this.#sizeMs + 1;
-      this.lateWindow.end = last + 1;
-      return LATE;
+    const at = firstAt(slices, time);
+    if (this.#expired(time, watermark)) {
+      const last = this.#lastWindow(slices, at, time);
+      if (this.#expired(last, watermark)) {
+        this.lateWindow.start = last - this.#sizeMs + 1;
+        this.lateWindow.end = last + 1;
+        return LATE;
+      }
     }
     let slice = slices[at]?.time === time ? slices[at] : undefined;
     if (this.#run.tries) {
@@ -108,24 +104,47 @@ export class SlidingWindows implements WindowOperator {
       slice = this.#open(keyId, time, watermark);
       slices.splice(at, 0, slice);
       this.#slices.set(keyId, slices);
-      later.unshift(slice);
     }
     this.#run.push(row, slice.events);
     if (this.#run.tries) this.#run.settle();
-    store.digest.mark(slice.events);
-    for (const { time: end, window } of later) {
-      if (window < 0 || this.#expired(end, watermark)) continue;
-      if (watermark < closesAt(end + 1)) {
-        this.#unpublished.touch(window);
-        store.digest.mark(window);
-        continue;
-      }
-      this.#run.settle();
-      this.#assemble(window);
-      this.#publisher.change(window, watermark, row);
-      store.digest.mark(window);
-    }
+    this.#store.digest.mark(slice.events);
+    this.#blocks.drop(keyId, time);
+    this.#change(slices, at, time, watermark, row);
     return COUNTED;
+  }
+
+  /** When the last window ends that is held and that an event at `time` is in; `time` if there is none. */
+  #lastWindow(slices: readonly Slice[], at: number, time: number): number {
+    for (let i = firstAt(slices, time + this.#sizeMs, at) - 1; i >= at; i--) {
+      if (slices[i]!.window >= 0) return slices[i]!.time;
+    }
+    return time;
+  }
+
+  /** An event came at `time`: the closed windows that it is in are published, the open ones will be. */
+  #change(
+    slices: readonly Slice[],
+    at: number,
+    time: number,
+    watermark: number,
+    row: number,
+  ): void {
+    const { digest } = this.#store;
+    for (let i = at; i < slices.length; i++) {
+      const { time: end, window } = slices[i]!;
+      if (end - time >= this.#sizeMs) return;
+      if (watermark < closesAt(end + 1)) {
+        // All that follow are open too, and what they hold is in slices until they close.
+        if (!this.#publishesEarly) return;
+        this.#unpublished.touch(window);
+        digest.mark(window);
+      } else if (window >= 0 && !this.#expired(end, watermark)) {
+        this.#run.settle();
+        this.#assemble(window);
+        this.#publisher.change(window, watermark, row);
+        digest.mark(window);
+      }
+    }
   }
 
   #open(keyId: number, time: number, watermark: number): Slice {
@@ -133,6 +152,7 @@ export class SlidingWindows implements WindowOperator {
     const events = store.allocate(keyId, time, time + 1);
     const expired = this.#expired(time, watermark);
     const window = expired ? -1 : store.allocate(keyId, time - this.#sizeMs + 1, time + 1);
+    if (window >= 0) store.digest.mark(window);
     if (window >= 0 && watermark < closesAt(time + 1)) {
       this.#closing.set(window, closesAt(time + 1));
     }
@@ -144,12 +164,9 @@ export class SlidingWindows implements WindowOperator {
   /** Fills a window's slot from its slices. */
   #assemble(window: number): void {
     const store = this.#store;
-    const start = store.starts[window]!;
-    const end = store.ends[window]!;
     for (const accumulator of store.accumulators) accumulator.clear(window);
-    for (const slice of this.#slices.get(store.keyIds[window]!)!) {
-      if (slice.time >= start && slice.time < end) store.mergeInto(window, slice.events);
-    }
+    const slices = this.#slices.get(store.keyIds[window]!)!;
+    this.#blocks.mergeInto(window, slices, store.starts[window]!, store.ends[window]!);
   }
 
   passTime(watermark: number): void {
@@ -173,6 +190,7 @@ export class SlidingWindows implements WindowOperator {
 
   #forget(events: number): void {
     const keyId = this.#store.keyIds[events]!;
+    this.#blocks.drop(keyId, this.#store.starts[events]!);
     const slices = this.#slices.get(keyId)!;
     const [slice] = slices.splice(
       slices.findIndex((candidate) => candidate.events === events),
