@@ -6,29 +6,41 @@
  */
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { WindowDefinition } from "../../projections/definition/definition.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import type { LogBatch } from "../testkit/case-log.ts";
 import type { Row } from "../testkit/case.ts";
+import { customAssigner } from "../testkit/custom-assigners.ts";
+import type { ModelWindow } from "../testkit/model-windows.ts";
 import { Content, Model } from "../testkit/model.ts";
 import type { ModelEvent, ModelSettings, ModelValues } from "../testkit/model.ts";
 import { encodeSale, PULSE, SALE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import { ProjectionRun } from "../testkit/projection-run.ts";
 import { propertyRuns, propertySeed } from "../testkit/property-runs.ts";
 import { randomRun, WINDOW_KINDS } from "../testkit/random-log.ts";
-import type { RandomEntry, RandomRun } from "../testkit/random-log.ts";
+import type { Moment, RandomEntry, RandomRun } from "../testkit/random-log.ts";
 import { SqlModel } from "../testkit/sql-model.ts";
 import type { SqlEntry, SqlRun } from "../testkit/sql-model.ts";
 
 const RUNS = propertyRuns(60);
-/** Closes every window that closes. */
-const END_OF_TIME = 100_000;
-const BEFORE_ALL = -100_000;
+/** Windows of an event that custom assigners may return. */
+const CUSTOM_WINDOWS_MAX = 32;
+
+const definitionOf = (window: ModelWindow): WindowDefinition =>
+  window.kind === "custom"
+    ? {
+        kind: "custom",
+        assign: customAssigner(window),
+        windowsMax: CUSTOM_WINDOWS_MAX,
+        version: "",
+      }
+    : window;
 
 const planOf = ({ settings, partitions }: RandomRun): ProjectionPlan => {
   const { window, by, each, allowedLatenessMs, ...topic } = settings;
   return salesPlan(
     {
-      window,
+      window: definitionOf(window),
       allowedLatenessMs,
       key: by === "key" ? { event: "key" } : { field: "store" },
       emit: { mode: each ? "each" : "final" },
@@ -66,11 +78,8 @@ const batchOf = (
   })),
 });
 
-const INGEST = 1_000_000;
-const INGEST_END = 2_000_000;
-
 /** An event of a type that is not read: it only moves the watermark. */
-const pulse = (partition: number, time: number, ingestTime: number): LogBatch => {
+const pulse = (partition: number, { time, ingestTime }: Moment): LogBatch => {
   const event = { key: "", store: "", cents: undefined, weight: undefined };
   return batchOf(partition, ingestTime, [{ ...event, id: `pulse ${time}`, time }], PULSE.name);
 };
@@ -79,23 +88,23 @@ const pulse = (partition: number, time: number, ingestTime: number): LogBatch =>
 const runEngine = (random: RandomRun): ProjectionRun => {
   const run = new ProjectionRun(planOf(random));
   const partitions = Array.from({ length: random.partitions }, (_, partition) => partition);
-  for (const partition of partitions) run.read(pulse(partition, BEFORE_ALL, INGEST));
+  for (const partition of partitions) run.read(pulse(partition, random.first));
   for (const { partition, entry, restart } of random.log) {
     if ("tick" in entry) run.tick(partition, entry.tick);
     else run.read(batchOf(partition, entry.ingestTime, entry.events));
     if (restart) run.restart();
   }
-  for (const partition of partitions) run.read(pulse(partition, END_OF_TIME, INGEST_END));
+  for (const partition of partitions) run.read(pulse(partition, random.last));
   return run;
 };
 
 /** The same through a model of each partition; and what these accepted, for SQL. */
-const runModels = ({ settings, partitions, log }: RandomRun) =>
+const runModels = ({ settings, partitions, log, first, last }: RandomRun) =>
   Array.from({ length: partitions }, (_, partition) => {
     const model = new Model(settings);
     const accepted: SqlEntry[] = [];
     let number = 0;
-    model.pass(BEFORE_ALL, INGEST);
+    model.pass(first.time, first.ingestTime);
     for (const { entry } of log.filter((each) => each.partition === partition)) {
       model.read(entry);
       if ("tick" in entry) {
@@ -107,7 +116,7 @@ const runModels = ({ settings, partitions, log }: RandomRun) =>
         accepted.push({ ...event, group: event[settings.by], ingestTime: entry.ingestTime });
       }
     }
-    model.pass(END_OF_TIME, INGEST_END);
+    model.pass(last.time, last.ingestTime);
     return { model, accepted };
   });
 
@@ -148,8 +157,9 @@ const expectLettersAndBooks = (run: ProjectionRun, models: readonly Model[]): vo
       .sort(),
   );
   expect(letters("future", ["id"])).toEqual(models.flatMap(({ future }) => future).sort());
+  expect(letters("poison", ["id"])).toEqual(models.flatMap(({ poison }) => poison).sort());
   expect(run.deadLetters.length).toBe(
-    sum(models, (model) => model.late.length + model.future.length),
+    sum(models, ({ late, future, poison }) => late.length + future.length + poison.length),
   );
   // E7: that the books balance after each batch is looked at by the run itself.
   expect(run.breaches).toEqual([]);
@@ -161,7 +171,7 @@ const expectLettersAndBooks = (run: ProjectionRun, models: readonly Model[]): vo
     conflict: sum(models, (model) => model.conflict),
     filtered: sum(models, (model) => model.filtered),
     invalid: 0,
-    poison: 0,
+    poison: sum(models, (model) => model.poison.length),
   });
 };
 
@@ -233,7 +243,7 @@ const askSql = async (kind: ModelSettings["window"]["kind"], asked: readonly Ask
   }
 };
 
-const MERGEABLE = ["tumbling", "hopping", "global"] as const;
+const MERGEABLE = ["tumbling", "hopping", "calendar", "custom", "global"] as const;
 
 const KINDS = [
   ...WINDOW_KINDS.map((kind) => ({ kind, by: "key" as const })),

@@ -2,6 +2,9 @@
  * SEMANTICS.md written down a second time, naively: one partition, one event at a time, objects and
  * lists, no batches. Properties hold the engine against it. It must not import anything of the engine.
  */
+import { boundsOf } from "./model-windows.ts";
+import type { Bounds, BoundsAt, ModelWindow } from "./model-windows.ts";
+
 export interface ModelEvent {
   readonly id: string;
   readonly key: string;
@@ -15,18 +18,6 @@ export interface ModelEvent {
 export type ModelEntry =
   | { readonly ingestTime: number; readonly events: readonly ModelEvent[] }
   | { readonly tick: number };
-
-export type ModelWindow =
-  | { readonly kind: "tumbling"; readonly sizeMs: number; readonly offsetMs: number }
-  | {
-      readonly kind: "hopping";
-      readonly sizeMs: number;
-      readonly advanceMs: number;
-      readonly offsetMs: number;
-    }
-  | { readonly kind: "sliding"; readonly sizeMs: number }
-  | { readonly kind: "session"; readonly gapMs: number }
-  | { readonly kind: "global" };
 
 export interface ModelSettings {
   readonly window: ModelWindow;
@@ -58,7 +49,7 @@ export interface ModelValues {
 
 export interface ModelLate {
   readonly id: string;
-  /** The last window of the event. */
+  /** The window of the event that expired last. */
   readonly start: number;
   readonly end: number;
   readonly lateness: number;
@@ -121,12 +112,12 @@ interface Slice {
   readonly content: Content;
 }
 
-const GLOBAL = { start: Number.MIN_SAFE_INTEGER, end: Number.MAX_SAFE_INTEGER };
-
 export class Model {
   readonly updates: ModelUpdate[] = [];
   readonly late: ModelLate[] = [];
   readonly future: string[] = [];
+  /** Ids of events for which the user's function threw. */
+  readonly poison: string[] = [];
   /** Events that are neither duplicates nor in the future, and so are judged and move the watermark. */
   readonly accepted = new Set<number>();
   counted = 0;
@@ -134,6 +125,7 @@ export class Model {
   conflict = 0;
   filtered = 0;
   readonly #settings: ModelSettings;
+  readonly #boundsAt: BoundsAt | undefined;
   /** By id: when it was first seen, and with what. */
   readonly #seen = new Map<string, { readonly at: number; readonly payload: string }>();
   #windows: Held[] = [];
@@ -148,6 +140,7 @@ export class Model {
 
   constructor(settings: ModelSettings) {
     this.#settings = settings;
+    this.#boundsAt = boundsOf(settings.window);
   }
 
   read(entry: ModelEntry): void {
@@ -221,13 +214,14 @@ export class Model {
     return this.#watermark < this.#expiry(end);
   }
 
-  /** Windows close in the order of their ends, then in that in which they came to be. */
+  /** Windows close in the order of their starts, sessions of their ends, then in that in which they came to be. */
   #advance(candidate: number): void {
     const before = this.#watermark;
     this.#watermark = Math.max(before, candidate);
+    const bound = this.#settings.window.kind === "session" ? "end" : "start";
     const closing = this.#windows
       .filter(({ end }) => before < end - 1 && end - 1 <= this.#watermark)
-      .sort((a, b) => a.end - b.end || a.rank - b.rank);
+      .sort((a, b) => a[bound] - b[bound] || a.rank - b.rank);
     for (const window of closing) {
       this.#refresh(window);
       this.#publish(window, "final");
@@ -273,22 +267,27 @@ export class Model {
         return this.#session(event, key, window.gapMs);
       case "sliding":
         return this.#sliding(event, key, window.sizeMs);
-      case "global":
-        return this.#aligned(event, key, [GLOBAL]);
-      case "tumbling":
-        return this.#aligned(event, key, hops(event.time, { ...window, advanceMs: window.sizeMs }));
-      case "hopping":
-        return this.#aligned(event, key, hops(event.time, window));
+      default:
+        return this.#aligned(event, key, this.#boundsAt!(event.time));
     }
   }
 
-  #aligned(event: ModelEvent, key: string, bounds: readonly Bounds[]): void {
+  #aligned(event: ModelEvent, key: string, bounds: readonly Bounds[] | undefined): void {
+    if (bounds === undefined) {
+      this.poison.push(event.id);
+      return;
+    }
     if (bounds.length === 0) {
       this.filtered++;
       return;
     }
     const live = bounds.filter(({ end }) => this.#live(end));
-    if (live.length === 0) return this.#late(event, bounds.at(-1)!);
+    if (live.length === 0) {
+      return this.#late(
+        event,
+        bounds.reduce((last, each) => (each.end < last.end ? last : each)),
+      );
+    }
     this.counted++;
     for (const { start, end } of live) {
       const window =
@@ -371,11 +370,6 @@ export class Model {
   }
 }
 
-interface Bounds {
-  readonly start: number;
-  readonly end: number;
-}
-
 const BLOCK_LEVELS = 12;
 
 /**
@@ -407,26 +401,4 @@ const blocksOf = (
       ? [inBlocks(group, block, level - 1)]
       : blocksOf(group, bounds, level - 1);
   });
-};
-
-interface Hops {
-  readonly sizeMs: number;
-  readonly advanceMs: number;
-  readonly offsetMs: number;
-}
-
-/** Every window that holds the time, found by walking from before the first of them. */
-const hops = (time: number, { sizeMs, advanceMs, offsetMs }: Hops): readonly Bounds[] => {
-  const bounds: Bounds[] = [];
-  const steps = Math.floor((time - sizeMs - offsetMs) / advanceMs) - 1;
-  for (let start = offsetMs + steps * advanceMs; start <= time; start += advanceMs) {
-    if (time < start + sizeMs) bounds.push({ start, end: start + sizeMs });
-  }
-  return bounds;
-};
-
-export const runModel = (log: readonly ModelEntry[], settings: ModelSettings): Model => {
-  const model = new Model(settings);
-  for (const entry of log) model.read(entry);
-  return model;
 };

@@ -3,9 +3,12 @@
  * nor in the future). It finds the watermark before each event, which windows it came in time for, and what
  * they hold. Many runs are answered by one query. Like the model it shares nothing with the engine.
  */
-import { DuckDBInstance } from "@duckdb/node-api";
-import type { DuckDBConnection } from "@duckdb/node-api";
-import type { ModelSettings, ModelWindow } from "./model.ts";
+import { BIGINT, DuckDBInstance, LIST } from "@duckdb/node-api";
+import type { DuckDBAppender, DuckDBConnection } from "@duckdb/node-api";
+import { WEEKDAYS, type CalendarWindow } from "../../projections/definition/definition.ts";
+import type { ModelSettings } from "./model.ts";
+import type { CustomShape, ModelWindow } from "./model-windows.ts";
+import { CLEAR, FILL, SCHEMA } from "./sql-windows.ts";
 
 /** In the order of a partition's log: an accepted event, or a tick. */
 export type SqlEntry =
@@ -27,115 +30,35 @@ export interface SqlRun {
 /** By `key [start, end)`: the values, as text; the mean of the weights last. */
 export type SqlResults = Map<string, readonly (string | null)[]>;
 
-const SCHEMA = `
-create table setting (run integer, size bigint, advance bigint, "offset" bigint, gap bigint, lateness bigint,
-                      disorder bigint);
-create table log (run integer, part integer, seq integer, tick bigint, grp varchar, time bigint, ingest bigint,
-                  cents bigint, weight double);
-create table answer (run integer, grp varchar, "start" bigint, "end" bigint, cents bigint, weight double);
-`;
-
-/** Each event with the watermark as it stood before it, in the order of its partition's log. */
-const JUDGED = `
-judged as materialized (
-  select *, coalesce(max(candidate) over before_it, -9007199254740991) as watermark
-  from (
-    select log.*, setting.* exclude (run),
-      case when tick is null then time
-           else last_value(time ignore nulls) over so_far
-                + tick - last_value(ingest ignore nulls) over so_far
-      end - disorder - 1 as candidate
-    from log join setting using (run)
-    window so_far as (partition by run, part order by seq)
-  )
-  window before_it as (partition by run, part order by seq
-                       rows between unbounded preceding and 1 preceding)
-)`;
-
-const ALIGNED = `
-with ${JUDGED}
-insert into answer
-select run, grp, start, start + size, cents, weight
-from (
-  select *, "offset" + advance * unnest(generate_series(
-    cast(floor((time - size - "offset") / advance) as bigint) + 1,
-    cast(floor((time - "offset") / advance) as bigint))) as start
-  from judged where tick is null
-)
-where watermark < start + size - 1 + lateness`;
-
-/** An event opens the window of its own time if that has not expired, and is in those of later times. */
-const SLIDING = `
-with ${JUDGED},
-event as (select * from judged where tick is null),
-opened as (
-  select run, grp, time as until, min(seq) as since
-  from event where watermark < time + lateness group by run, grp, time
-),
-counted as (
-  select * from event
-  where exists (
-    select 1 from opened
-    where opened.run = event.run and opened.grp = event.grp and opened.since <= event.seq
-      and until >= event.time and until < event.time + size and event.watermark < until + lateness)
-)
-insert into answer
-select run, grp, until - size + 1, until + 1, cents, weight
-from counted join opened using (run, grp)
-where time <= until and time > until - size and watermark < until + lateness`;
-
-/** One event a step: the sessions of a key are a list, and an event takes those that it touches. */
-const SESSION = `
-with recursive ${JUDGED},
-event as materialized (
-  select *, row_number() over (partition by run, grp order by seq) as i from judged where tick is null
-),
-fold as (
-  select distinct run, grp, 0::bigint as i,
-    []::struct("start" bigint, "end" bigint, events bigint[])[] as sessions
-  from event
-  union all
-  select run, grp, i,
-    case when watermark >= until - 1 + lateness then sessions
-         else list_append(
-           list_filter(sessions, lambda s: not list_contains(touched, s)),
-           {'start': since, 'end': until,
-            'events': list_append(flatten(list_transform(touched, lambda s: s.events)), i)})
-    end
-  from (
-    select *,
-      list_min(list_append(list_transform(touched, lambda s: s.start), time)) as since,
-      list_max(list_append(list_transform(touched, lambda s: s.end), time + gap)) as until
-    from (
-      select event.*, sessions,
-        list_filter(sessions, lambda s: s.start <= time + gap and time <= s.end
-                                        and watermark < s.end - 1 + lateness) as touched
-      from fold join event on event.run = fold.run and event.grp = fold.grp and event.i = fold.i + 1
-    )
-  )
-),
-last as (select run, grp, arg_max(sessions, i) as sessions from fold group by run, grp),
-session as (select run, grp, unnest(sessions) as s from last),
-member as (select run, grp, s.start as since, s.end as until, unnest(s.events) as i from session)
-insert into answer
-select run, grp, since, until, cents, weight from member join event using (run, grp, i)`;
-
-const GLOBAL = `
-insert into answer
-select run, grp, -9007199254740991, 9007199254740991, cents, weight from log where tick is null`;
-
-const FILL: { readonly [Kind in ModelWindow["kind"]]: string } = {
-  tumbling: ALIGNED,
-  hopping: ALIGNED,
-  sliding: SLIDING,
-  session: SESSION,
-  global: GLOBAL,
-};
-
 const ANSWER = `
 select run, grp, "start"::double, "end"::double, count(*)::varchar, sum(cents)::varchar, min(cents)::varchar,
   max(cents)::varchar, avg(weight)
 from answer group by run, grp, "start", "end"`;
+
+/** Appends the row of a run whose windows have more to say than sizes. */
+const appendWindow = {
+  calendar: (table: DuckDBAppender, run: number, window: CalendarWindow): void => {
+    const [hours, minutes] = (window.dayStart ?? "00:00").split(":").map(Number);
+    table.appendInteger(run);
+    table.appendVarchar(window.zone);
+    table.appendVarchar(window.unit);
+    table.appendBigInt(BigInt(hours! * 3_600_000 + minutes! * 60_000));
+    table.appendInteger(WEEKDAYS.indexOf(window.weekStart ?? "monday"));
+    table.appendInteger((window.yearStart ?? 1) - 1);
+    table.endRow();
+  },
+  custom: (table: DuckDBAppender, run: number, window: CustomShape): void => {
+    const numbers: Readonly<Record<string, unknown>> = { ...window };
+    const number = (name: string) => table.appendBigInt(BigInt((numbers[name] as number) ?? 0));
+    const lengths = window.shape === "pattern" ? window.lengths : [0];
+    table.appendInteger(run);
+    table.appendVarchar(window.shape);
+    for (const name of ["throwsEvery", "offset", "step"]) number(name);
+    table.appendList(lengths.map(BigInt), LIST(BIGINT));
+    for (const name of ["origin", "ratio", "reach", "before", "after"]) number(name);
+    table.endRow();
+  },
+} as const;
 
 export class SqlModel {
   readonly #instance: DuckDBInstance;
@@ -161,9 +84,9 @@ export class SqlModel {
 
   /** Of runs that have one kind of window. */
   async answer(kind: ModelWindow["kind"], runs: readonly SqlRun[]): Promise<readonly SqlResults[]> {
-    await this.#connection.run("truncate setting; truncate log; truncate answer");
+    await this.#connection.run(CLEAR);
     await this.#load(runs);
-    await this.#connection.run(FILL[kind]);
+    for (const statement of FILL[kind]) await this.#connection.run(statement);
     const results: SqlResults[] = runs.map(() => new Map());
     const reader = await this.#connection.runAndReadAll(ANSWER);
     for (const [run, group, start, end, ...values] of reader.getRows()) {
@@ -177,6 +100,8 @@ export class SqlModel {
 
   async #load(runs: readonly SqlRun[]): Promise<void> {
     const settings = await this.#connection.createAppender("setting");
+    const calendar = await this.#connection.createAppender("calendar");
+    const custom = await this.#connection.createAppender("custom");
     const log = await this.#connection.createAppender("log");
     const whole = (value: number | bigint) => log.appendBigInt(BigInt(value));
     runs.forEach(({ settings: { window, ...rest }, logs }, run) => {
@@ -190,6 +115,8 @@ export class SqlModel {
         settings.appendBigInt(BigInt(value));
       }
       settings.endRow();
+      if (window.kind === "calendar") appendWindow.calendar(calendar, run, window);
+      if (window.kind === "custom") appendWindow.custom(custom, run, window);
       logs.forEach((entries, partition) =>
         entries.forEach((entry, sequence) => {
           log.appendInteger(run);
@@ -212,7 +139,6 @@ export class SqlModel {
         }),
       );
     });
-    settings.closeSync();
-    log.closeSync();
+    for (const appender of [settings, calendar, custom, log]) appender.closeSync();
   }
 }

@@ -77,8 +77,7 @@ export class AlignedWindows implements WindowOperator {
     }
     const live = this.#live;
     if (live.length === 0) {
-      this.lateWindow.start = this.#starts[windows - 1]!;
-      this.lateWindow.end = this.#ends[windows - 1]!;
+      this.#findLate(windows);
       return LATE;
     }
     const store = this.#store;
@@ -98,6 +97,14 @@ export class AlignedWindows implements WindowOperator {
     }
     if (tries) this.#run.settle();
     return COUNTED;
+  }
+
+  /** Of the windows at hand the one that expired last: those of a user's function end in any order. */
+  #findLate(windows: number): void {
+    let last = windows - 1;
+    for (let w = last - 1; w >= 0; w--) if (this.#ends[w]! > this.#ends[last]!) last = w;
+    this.lateWindow.start = this.#starts[last]!;
+    this.lateWindow.end = this.#ends[last]!;
   }
 
   /** Tries the event in each of its windows. */

@@ -11,7 +11,7 @@ import { CustomWindows, POISONED } from "./custom.ts";
 const planOf = (assign: AssignWindows, changes: Partial<WindowProjection> = {}) =>
   salesPlan(
     {
-      window: { kind: "custom", assign, windowsMax: 3, version: "" },
+      window: { kind: "custom", assign, windowsMax: 4, version: "" },
       aggregates: { n: { fn: "count" } },
       ...changes,
     },
@@ -84,7 +84,9 @@ test("Y1: whatever else the function does costs one event", () => {
   expect(poisonOf(() => descending)).toMatch(
     /returned \[0, 9\) after \[2, 9\): starts must ascend/,
   );
-  expect(poisonOf(() => [...descending, ...descending])).toMatch(/4 windows; 3 are the limit/);
+  expect(poisonOf(() => [...descending, ...descending, [0, 9]])).toMatch(
+    /5 windows; 4 are the limit/,
+  );
   expect(poisonOf(() => new Proxy([], { get: () => expect.fail("trapped") as never }))).toMatch(
     /threw/,
   );
@@ -166,6 +168,31 @@ test("Z2: a start has one end for as long as its window lives", () => {
     "window.assign returned [0, 20), but of an earlier event [0, 10): a start has one end",
   );
   expect(run.core.progress().books).toMatchObject({ counted: 1, poison: 1 });
+});
+
+test("a late event's window is the one that expired last, whatever the order of their starts", () => {
+  const run = new PartitionRun(
+    planOf(
+      () => [
+        [0, 100],
+        [10, 20],
+        [12, 100],
+        [15, 30],
+      ],
+      { allowedLatenessMs: 7 },
+    ),
+  );
+  run.read(encodeBatch([pulse(200), sale("a", 16)])).take();
+  expect(run.output.deadLetters).toMatchObject([
+    {
+      reason: 1,
+      eventId: "a",
+      window: { start: 12, end: 100 },
+      watermark: 199,
+      lateness: 199 - (100 - 1 + 7),
+      error: "every window of the event had expired, the last one 93 ms before",
+    },
+  ]);
 });
 
 test("a restart after every event changes nothing", () => {

@@ -28,7 +28,7 @@ export interface DeadLetter {
   eventKey: string;
   eventTime: number;
   ingestTime: number;
-  /** Late events: the last window that it would have belonged to. */
+  /** Late events: of the windows that it would have belonged to the one that expired last. */
   window:
     | Window
     | undefined;
