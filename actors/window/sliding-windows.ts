@@ -246,7 +246,9 @@ export class SlidingWindows implements WindowOperator {
       slices.push(slice);
       this.#forgetting.set(events, expiresAt(time + this.#sizeMs, this.#allowedLatenessMs));
       const keyId = store.keyIds[events]!;
-      this.#slices.set(keyId, [...(this.#slices.get(keyId) ?? []), slice]);
+      const ofKey = this.#slices.get(keyId);
+      if (ofKey === undefined) this.#slices.set(keyId, [slice]);
+      else ofKey.push(slice);
     }
     for (const each of this.#slices.values()) each.sort((a, b) => a.time - b.time);
     this.#unpublished.read(from, () => this.#windowsOf(slices));
