@@ -167,8 +167,10 @@ export class AlignedWindows implements WindowOperator {
       if (!pane.closed) {
         pane.closed = true;
         for (let i = 0; i < pane.count; i++) {
-          this.#publisher.final(pane.slots[i]!, watermark);
-          store.digest.mark(pane.slots[i]!);
+          const slot = pane.slots[i]!;
+          this.#publisher.final(slot, watermark);
+          this.#unpublished.forget(slot);
+          store.digest.mark(slot);
         }
       }
       if (expiresAt(pane.end, this.#allowedLatenessMs) > watermark) continue;
@@ -177,7 +179,6 @@ export class AlignedWindows implements WindowOperator {
     }
     this.#liveStart = Number.NaN;
     this.#findDue();
-    this.#unpublished.sweep();
   }
 
   #findDue(): void {

@@ -70,9 +70,8 @@ export class SessionWindows implements WindowOperator {
     const sessions = this.#sessions.get(keyId) ?? [];
     let start = time;
     let end = time + this.#gapMs;
-    // Live sessions do not touch each other, so one pass from the left finds all that merge.
-    let first = 0;
-    while (first < sessions.length && store.ends[sessions[first]!]! < start) first++;
+    // Live sessions do not touch each other, so those that merge are neighbours.
+    const first = this.#firstThatEnds(sessions, time);
     let after = first;
     while (after < sessions.length && store.starts[sessions[after]!]! <= end) {
       start = Math.min(start, store.starts[sessions[after]!]!);
@@ -104,6 +103,19 @@ export class SessionWindows implements WindowOperator {
       this.#unpublished.touch(slot);
     }
     return COUNTED;
+  }
+
+  /** The first index at which sessions end at or after `time`. */
+  #firstThatEnds(sessions: readonly number[], time: number): number {
+    const { ends } = this.#store;
+    let low = 0;
+    let high = sessions.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (ends[sessions[middle]!]! < time) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   /** The slot of [start, end), holding what the absorbed sessions held. */
@@ -138,9 +150,9 @@ export class SessionWindows implements WindowOperator {
       if (store.everyEvents > 0) store.since[slot]! += store.since[from]!;
       if (revisions[from]! > 0) this.#publisher.retraction(from, watermark, row);
       this.#due.remove(from);
+      this.#unpublished.forget(from);
       store.free(from);
     }
-    this.#unpublished.sweep();
     this.#setDue(slot, watermark);
     return slot;
   }
@@ -158,13 +170,13 @@ export class SessionWindows implements WindowOperator {
       const expiry = expiresAt(end, this.#allowedLatenessMs);
       if (this.#due.dueOf(slot) === closesAt(end)) {
         this.#publisher.final(slot, watermark);
+        this.#unpublished.forget(slot);
         store.digest.mark(slot);
         this.#due.set(slot, expiry);
         if (expiry > closesAt(end)) continue;
       }
       this.#forget(slot);
     }
-    this.#unpublished.sweep();
   }
 
   #forget(slot: number): void {
@@ -204,7 +216,9 @@ export class SessionWindows implements WindowOperator {
       const slot = this.#store.read(from, start, end);
       this.#due.set(slot, due);
       const keyId = this.#store.keyIds[slot]!;
-      this.#sessions.set(keyId, [...(this.#sessions.get(keyId) ?? []), slot]);
+      const ofKey = this.#sessions.get(keyId);
+      if (ofKey === undefined) this.#sessions.set(keyId, [slot]);
+      else ofKey.push(slot);
     }
     const { starts } = this.#store;
     for (const slots of this.#sessions.values()) slots.sort((a, b) => starts[a]! - starts[b]!);

@@ -177,6 +177,7 @@ export class SlidingWindows implements WindowOperator {
       this.#closing.remove(window);
       this.#assemble(window);
       this.#publisher.final(window, watermark);
+      this.#unpublished.forget(window);
       store.digest.mark(window);
     }
     for (;;) {
@@ -185,7 +186,6 @@ export class SlidingWindows implements WindowOperator {
       this.#forgetting.remove(events);
       this.#forget(events);
     }
-    this.#unpublished.sweep();
   }
 
   #forget(events: number): void {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { vectorOf } from "../accumulate/accumulators.suite.ts";
 import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { LETTERS, lettersOf } from "./operator-run.suite.ts";
-import { SlotStore, UNPUBLISHED } from "./slot-store.ts";
+import { SlotStore } from "./slot-store.ts";
 import { Run, UnpublishedSlots } from "./window-operator.ts";
 
 const storeOf = (slots: number, everyEvents = 0): SlotStore => {
@@ -85,12 +85,10 @@ describe("unpublished slots", () => {
     expect(store.ripe).toEqual([]);
   });
 
-  test("that were published or freed meanwhile are swept out", () => {
-    const store = storeOf(3);
-    const unpublished = new UnpublishedSlots(store, true);
+  test("that were published or freed meanwhile are forgotten", () => {
+    const unpublished = new UnpublishedSlots(storeOf(3), true);
     for (const slot of [0, 1, 2]) unpublished.touch(slot);
-    store.flags[1]! &= ~UNPUBLISHED;
-    unpublished.sweep();
+    unpublished.forget(1);
     expect(drained(unpublished)).toEqual([0, 2]);
   });
 

@@ -137,12 +137,9 @@ export class UnpublishedSlots {
     this.#slots.add(slot);
   }
 
-  /** Forgets slots that were published or freed meanwhile. Must follow every such step. */
-  sweep(): void {
-    const { flags } = this.#store;
-    for (const slot of this.#slots) {
-      if ((flags[slot]! & UNPUBLISHED) === 0) this.#slots.delete(slot);
-    }
+  /** The slot was published, or is about to be freed. */
+  forget(slot: number): void {
+    if (this.#wanted) this.#slots.delete(slot);
   }
 
   drain(onlyRipe: boolean, publish: (slot: number) => void): void {
