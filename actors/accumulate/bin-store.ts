@@ -51,7 +51,7 @@ export class BinStore {
       this.lowest = floor;
     }
     this.#cover(this.lowest, bin);
-    if (collapsed > 0) this.#counts[this.lowest - this.#base]! += collapsed;
+    this.#counts[this.lowest - this.#base]! += collapsed;
     this.greatest = bin;
   }
 

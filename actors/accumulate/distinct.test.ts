@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../testkit/property-runs.ts";
 import { Bench, seeded, type Input } from "./accumulators.suite.ts";
 import { EXPLICIT_MAX } from "./hyperloglog.ts";
 
@@ -48,7 +49,7 @@ test("D1: order and parts change no byte, small and large", () => {
         expect(bench(precision).merge(whole.state()).state()).toEqual(whole.state());
       },
     ),
-    { numRuns: 200 },
+    { numRuns: propertyRuns(200) },
   );
 });
 

@@ -1,8 +1,9 @@
 /** Least or greatest non-null input; null when there are none. Exact for 64-bit integers. */
 import type { Vector } from "../expression/vector.ts";
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
-import { growFloats, writeBigIntValue, writeDoubleValue, writeIntValue } from "./accumulator.ts";
+import { growFloats } from "./accumulator.ts";
 import type { Accumulator } from "./accumulator.ts";
+import { writeNumberValue } from "./scalar.ts";
 
 /** An empty slot holds NaN, which no input is. */
 export class Extreme implements Accumulator {
@@ -67,8 +68,6 @@ export class Extreme implements Accumulator {
   writeValue(slot: number, out: ByteWriter): void {
     const value = this.#values[slot]!;
     if (Number.isNaN(value)) return;
-    if (!this.#integer) writeDoubleValue(out, value);
-    else if (Number.isSafeInteger(value)) writeIntValue(out, value);
-    else writeBigIntValue(out, BigInt(value) + BigInt(this.#residuals[slot]!));
+    writeNumberValue(this.#integer, value, this.#residuals[slot]!, out);
   }
 }

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../testkit/property-runs.ts";
 import { Bench, seeded } from "./accumulators.suite.ts";
 import { bitsFor } from "./ddsketch.ts";
 
@@ -74,7 +75,7 @@ test("D1: order and parts change no byte, even where bins are merged at the bott
       expect(parts.value()).toEqual(whole.value());
       expect(bench(0.1).merge(whole.state()).state()).toEqual(whole.state());
     }),
-    { numRuns: 200 },
+    { numRuns: propertyRuns(200) },
   );
 });
 

@@ -58,10 +58,9 @@ export class ExactSpread implements Spread {
       if (valid[row] === 0) continue;
       const slot = slots[i]!;
       const size = Math.abs(values[row]!);
-      const residual = residuals === undefined ? 0 : residuals[row]!;
       if (size < TWO_26) {
         this.#carry(slot, 0, 0, size * size);
-      } else if (size < TWO_52 && residual === 0) {
+      } else if (size < TWO_52) {
         // (a * 2^26 + b)^2 with every product below 2^53, so that none is rounded.
         const a = Math.floor(size / TWO_26);
         const b = size - a * TWO_26;
@@ -70,6 +69,7 @@ export class ExactSpread implements Spread {
         this.#carry(slot, 0, a * a + carried, (middle - carried * TWO_25) * TWO_27);
         this.#carry(slot, 0, 0, b * b);
       } else {
+        const residual = residuals === undefined ? 0 : residuals[row]!;
         const exact = BigInt(values[row]!) + BigInt(residual);
         const square = exact * exact;
         const high = Number((square >> LIMB) & LIMB_MASK);
@@ -113,11 +113,11 @@ export class ExactSpread implements Spread {
   variance(slot: number, population: boolean): number {
     const count = this.#sums.counts[slot]!;
     const divisor = population ? count : count - 1;
-    if (divisor <= 0) return Number.NaN;
     const n = BigInt(count);
     const sum = this.#sums.toBigInt(slot);
     const high = (BigInt(this.#tops[slot]!) << LIMB) + BigInt(this.#highs[slot]!);
     const squares = (high << LIMB) + BigInt(this.#lows[slot]!);
+    // Of none, and for a sample of one, 0 / 0: NaN.
     return Number(n * squares - sum * sum) / Number(n * BigInt(divisor));
   }
 }

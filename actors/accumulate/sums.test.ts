@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { emptyVector } from "../expression/vector.ts";
 import type { Vector } from "../expression/vector.ts";
 import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
+import { propertyRuns } from "../testkit/property-runs.ts";
 import { Extreme } from "./extreme.ts";
 import { ExactSums } from "./sums.ts";
 
@@ -55,7 +56,7 @@ test("exact sums are the integers' sum, and canonical however they are split", (
         bytesOf((slot, to) => sums.write(slot, to)),
       );
     }),
-    { numRuns: 2000 },
+    { numRuns: propertyRuns(2000) },
   );
 });
 
@@ -84,7 +85,7 @@ test("extremes are exact beyond 2^53, in any order and split", () => {
         expect(Buffer.from(value.finish())).toEqual(Buffer.from(expected.finish()));
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: propertyRuns(2000) },
   );
 });
 

@@ -55,7 +55,7 @@ export class ExactSums implements Sums {
       counts[slot]! += 1;
       const value = values[row]!;
       const low = lows[slot]! + value;
-      if (low >= 0 && low < TWO_52 && value > -TWO_52) {
+      if (low >= 0 && low < TWO_52) {
         lows[slot] = low;
       } else {
         this.#carry(slot, value);
@@ -90,10 +90,9 @@ export class ExactSums implements Sums {
     this.#carry(slot, from.double());
   }
 
+  /** The product is exact, so only the addition rounds. */
   toNumber(slot: number): number {
-    const high = this.#highs[slot]!;
-    if (high === 0 || high === -1) return high * TWO_52 + this.#lows[slot]!;
-    return Number(this.toBigInt(slot));
+    return this.#highs[slot]! * TWO_52 + this.#lows[slot]!;
   }
 
   toInteger(slot: number): bigint | undefined {

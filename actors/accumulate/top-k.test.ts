@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Value } from "../../proto/gen/tidemark/v1/result.ts";
+import { propertyRuns } from "../testkit/property-runs.ts";
 import { Bench, plain, seeded } from "./accumulators.suite.ts";
 
 const definition = (k: number, capacity: number, sketch = false) =>
@@ -55,7 +56,7 @@ test("F1, F2: counts and errors bound the truth, whole and merged in parts", () 
       parts.add(inputs.slice(cut), 1).merge(parts.state(1));
       expectBounds(parts, inputs, capacity);
     }),
-    { numRuns: 500 },
+    { numRuns: propertyRuns(500) },
   );
 });
 
@@ -69,7 +70,7 @@ test("F3: a restored sketch goes on as the one that was saved", () => {
       expect(restored.state()).toEqual(whole.state());
       expect(restored.value()).toEqual(whole.value());
     }),
-    { numRuns: 300 },
+    { numRuns: propertyRuns(300) },
   );
 });
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../testkit/property-runs.ts";
 import { Bench, type Input } from "./accumulators.suite.ts";
 
 const int64 = fc.oneof(
@@ -32,7 +33,7 @@ test("variance of integers is exact over all 64 bits, sample and population", ()
       const root = new Bench({ ...definition, fn: "stddev" }, "integer").add(inputs).value();
       expect(root).toBe(value === null ? null : Math.sqrt(value as number));
     }),
-    { numRuns: 2000 },
+    { numRuns: propertyRuns(2000) },
   );
 });
 
@@ -47,7 +48,7 @@ test("A2, A3: of integers any order and any parts give the same bytes", () => {
         .add(inputs.slice(0, cut), 1);
       expect(parts.merge(parts.state(1)).state()).toEqual(whole);
     }),
-    { numRuns: 1000 },
+    { numRuns: propertyRuns(1000) },
   );
 });
 
@@ -76,7 +77,7 @@ test("variance of doubles is the two-pass one, whole and merged in parts", () =>
           );
       }
     }),
-    { numRuns: 1000 },
+    { numRuns: propertyRuns(1000) },
   );
 });
 
