@@ -16,6 +16,8 @@ export default defineConfig({
     include: (process.env["TIDEMARK_MUTATION_TESTS"] ?? "").split(";"),
     setupFiles: ["infra/tidy/mutation-setup.ts"],
     pool: "threads",
+    // Each mutant still gets a worker of its own; its test files share what they import.
+    isolate: false,
     maxWorkers: 1,
     sequence: { sequencer: ByName },
     testTimeout: 60_000,
