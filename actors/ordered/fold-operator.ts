@@ -12,7 +12,7 @@ import type { EventBatch } from "../intake/event-batch.ts";
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { EventView } from "./event-view.ts";
 import type { KeyedOperator, StatePublication, Turn } from "./keyed-operator.ts";
-import { TurnRefused, threw } from "./limits.ts";
+import { threw } from "./limits.ts";
 import { checkPlain, readPlain, sealState, writePlain } from "./plain-state.ts";
 import type { PlainState } from "./plain-state.ts";
 
@@ -25,9 +25,6 @@ interface FoldState {
 const NEVER = Number.NEGATIVE_INFINITY;
 const TTL = "ttl";
 const WHAT = "the state";
-
-/** What V8 says when something frozen is changed. */
-const CHANGED = /read only property|not extensible|Cannot delete property/;
 
 export class FoldOperator implements KeyedOperator<number, FoldState> {
   readonly publication: StatePublication<FoldState>;
@@ -48,8 +45,7 @@ export class FoldOperator implements KeyedOperator<number, FoldState> {
     this.#reduce = plan.definition.reduce as (state: unknown, event: FoldEvent) => unknown;
     this.publication = {
       emit,
-      row: ({ value }) =>
-        values === undefined ? [value] : this.#values.map((of) => of(value) as PlainState),
+      row: ({ value }) => (values === undefined ? [value] : this.#valuesOf(value)),
     };
   }
 
@@ -70,12 +66,7 @@ export class FoldOperator implements KeyedOperator<number, FoldState> {
   event(state: FoldState, typeIndex: number, turn: Turn): FoldState | undefined {
     const { ttlMs } = this.#plan.definition;
     const event = this.#view.read(typeIndex, turn);
-    let next: unknown;
-    try {
-      next = this.#reduce(state.value, event);
-    } catch (error) {
-      throw explained(error);
-    }
+    const next = called("reduce", () => this.#reduce(state.value, event));
     if (next === undefined) return undefined;
     const value = sealState(next, WHAT);
     this.#checkValues(value);
@@ -93,11 +84,14 @@ export class FoldOperator implements KeyedOperator<number, FoldState> {
   /** Values are computed when they are published; by then it is too late to refuse them. */
   #checkValues(value: PlainState): void {
     if (this.#values.length === 0) return;
-    const values = this.#values.map((of, i) => {
-      const name = this.#names[i]!;
-      return [name, called(`values.${name}`, () => of(value))] as const;
-    });
+    const values = this.#valuesOf(value).map((of, i) => [this.#names[i]!, of] as const);
     checkPlain(Object.fromEntries(values), "what the values give");
+  }
+
+  #valuesOf(value: PlainState): readonly PlainState[] {
+    return this.#values.map((of, i) =>
+      called(`values.${this.#names[i]!}`, () => of(value) as PlainState),
+    );
   }
 
   writeEvent(typeIndex: number, out: ByteWriter): void {
@@ -125,12 +119,4 @@ const called = <T>(what: string, give: () => T): T => {
   } catch (error) {
     throw threw(what, error);
   }
-};
-
-const explained = (error: unknown): TurnRefused => {
-  const { message } = threw("reduce", error);
-  if (!(error instanceof TypeError) || !CHANGED.test(message)) return new TurnRefused(message);
-  return new TurnRefused(
-    `${message}. A state is frozen: return a new one, such as { ...state, n: state.n + 1 }`,
-  );
 };

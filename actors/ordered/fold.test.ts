@@ -101,7 +101,7 @@ test("a reducer that throws is a dead letter, leaves the state, and says why", (
       { key: "other", state: { sum: 2, names: ["b"] } },
     )
     .expectDeadLetters(
-      { reason: "poison", time: 20, error: "A state is frozen: return a new one" },
+      { reason: "poison", time: 20, error: "is frozen: return a new state" },
       { reason: "poison", time: 30, error: "the state at sum is NaN" },
     )
     .expectBooks({ events: 7, counted: 5, poison: 2 });
@@ -121,6 +121,46 @@ test("the dead letter names the function that threw", () => {
       .watermark(10)
       .expectDeadLetters({ reason: "poison", error: `${named} threw RangeError: too far` });
   }
+});
+
+test("whatever a function throws, it costs one event", () => {
+  for (const [thrown, told] of [
+    [Object.create(null), "threw something that cannot be shown"],
+    [{ toString: () => ({}) }, "threw something that cannot be shown"],
+    [undefined, "threw undefined"],
+    [new Error("x".repeat(3_000_000)), "threw Error: xxx"],
+  ] as const) {
+    basket({
+      reduce: () => {
+        throw thrown;
+      },
+    })
+      .batch([at(10, "a")])
+      .watermark(10)
+      .expectDeadLetters({ reason: "poison", error: `reduce ${told}` });
+  }
+});
+
+test("values that depend on more than the state may fail when they are published: that is no stop", () => {
+  let calls = 0;
+  const values = {
+    total: () => {
+      if (++calls === 2) throw new Error("not twice");
+      return calls;
+    },
+  };
+  testProjection({ ...BASKET, values }, { topic: TOPIC, clock: 1_000_000, once: true })
+    .batch([at(10, "a")])
+    .watermark(10)
+    .batch([at(20, "b")])
+    .watermark(20)
+    .expect({
+      updates: [{ kind: "early", revision: 1, total: 4 }],
+      deadLetters: [
+        { reason: "poison", key: "k", window: 10, error: "values.total threw Error: not twice" },
+      ],
+      books: { events: 2, counted: 2 },
+    });
 });
 
 test("publishes values of the state, and takes none that cannot be published", () => {

@@ -2,6 +2,7 @@
  * How much an ordered projection may hold and do. What goes beyond a limit is a dead letter with
  * reason `poison` that names the limit; it never stops the partition.
  */
+import { describeThrown } from "../../projections/definition/user-code.ts";
 
 /** Events of a partition that wait for their time. */
 export const BUFFERED_EVENTS_MAX = 1_000_000;
@@ -33,6 +34,5 @@ export class TurnRefused extends Error {
 /** What a function of the user's threw, with the name that it has in the definition. */
 export const threw = (what: string, error: unknown): TurnRefused => {
   if (error instanceof TurnRefused) return error;
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return new TurnRefused(`${what} threw ${text}`);
+  return new TurnRefused(`${what} ${describeThrown(error)}`);
 };

@@ -18,10 +18,12 @@
 import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { describeThrown } from "../../projections/definition/user-code.ts";
 import { ACCEPTED } from "../intake/event-batch.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { KeyTable } from "../kernel/key-table.ts";
+import { textOf as keyText } from "../kernel/text.ts";
 import { readBooks, writeBooks } from "../task/books-keeper.ts";
 import { DraftWriter } from "../task/draft-writer.ts";
 import type { Publication } from "../task/draft-writer.ts";
@@ -366,7 +368,12 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
     const publication = this.#publication;
     const rows = this.#rows;
     rows.clear();
-    rows.add(record.born, GLOBAL_END, this.#operator.publication!.row(record.state));
+    try {
+      rows.add(record.born, GLOBAL_END, this.#operator.publication!.row(record.state));
+    } catch (error) {
+      this.#tellUnpublished(record, error);
+      return;
+    }
     publication.key = this.#keys.bytesOf(record.keyId);
     publication.windowStart = record.born;
     publication.windowEnd = GLOBAL_END;
@@ -374,6 +381,17 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
     publication.revision = ++record.revision;
     publication.ordinal = record.ordinal;
     this.#publish(0);
+  }
+
+  /** Values were checked with the event; only functions of more than the state can fail now. */
+  #tellUnpublished(record: KeyRecord<State>, error: unknown): void {
+    const bytes = this.#keys.bytesOf(record.keyId);
+    const window = { start: record.born, end: GLOBAL_END };
+    const about = { key: keyText(bytes, 0, bytes.length), time: record.born, window };
+    const { watermark } = this.#publication;
+    const { sequence, index } = this.#progress;
+    const verdict = { watermark, sequence, index, error: textOf(error) };
+    this.#draft.deadLetter(resultLetter(this.#task, about, verdict));
   }
 
   digest(): Uint8Array {
@@ -406,14 +424,11 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
   }
 }
 
-const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);
-
 const ERROR_TEXT_MAX = 2_000;
 
+/** What is refused says all in its message. Whatever was thrown, this does not. */
 const textOf = (error: unknown): string => {
-  // What is refused says all in its message.
-  const named = error instanceof Error && !(error instanceof TurnRefused);
-  const text = named ? `${error.name}: ${error.message}` : messageOf(error);
-  return text.length > ERROR_TEXT_MAX ? `${text.slice(0, ERROR_TEXT_MAX)}...` : text;
+  if (!(error instanceof TurnRefused)) return describeThrown(error).replace(/^threw /, "");
+  const { message } = error;
+  return message.length > ERROR_TEXT_MAX ? `${message.slice(0, ERROR_TEXT_MAX)}...` : message;
 };

@@ -403,7 +403,7 @@ describe("mistakes", () => {
       'tidemark.config.ts: nats.url: must be a URL such as "nats://127.0.0.1:4222"',
       'tidemark.config.ts: redis.url: must be a URL such as "redis://127.0.0.1:6379", not http://...',
       expect.stringMatching(
-        /^tidemark\.config\.ts: snapshotEvery: must be a duration: .*; not "often"$/,
+        /^tidemark\.config\.ts: snapshotEvery: must be a duration: .*, not "often"$/,
       ),
       'tidemark.config.ts: logLevel: must be one of "debug", "info", "warn", "error", not "verbose"',
     ]);

@@ -128,7 +128,10 @@ describe("a mistake", () => {
       { fn: "distinct", of: X, precision: 17 },
       "aggregates.a.precision: must be a whole number, 8 to 16, not 17",
     ],
-    [{ fn: "quantile", of: X, q: 99 }, "aggregates.a.q: must be a number from 0 to 1, not 99"],
+    [
+      { fn: "quantile", of: X, q: 99 },
+      "aggregates.a.q: must be a number from 0 to 1, not 99; 99 % is 0.99",
+    ],
     [{ fn: "quantiles", of: X, qs: [0.5, 0.5] }, "aggregates.a.qs[1]: is there twice: 0.5"],
     [{ fn: "quantiles", of: X, qs: [] }, "aggregates.a.qs: must name 1 to 100 quantiles, not 0"],
     [
@@ -139,10 +142,10 @@ describe("a mistake", () => {
       { fn: "topK", of: X, k: 10, capacity: 9 },
       "aggregates.a.capacity: must be a whole number, 10 to 2048, not 9",
     ],
-    [{ fn: "topK", of: X }, "aggregates.a.k: must be a whole number, 1 to 100, not nothing"],
+    [{ fn: "topK", of: X }, "aggregates.a.k: is missing: it must be a whole number, 1 to 100"],
     [
       { fn: "collect", of: X },
-      "aggregates.a.limit: must be a whole number, 1 to 1000, not nothing",
+      "aggregates.a.limit: is missing: it must be a whole number, 1 to 1000",
     ],
     [
       { fn: "sum", of: X, population: true },
@@ -185,7 +188,7 @@ describe("by functions", () => {
       ["init", "add", "merge", "result"].map((name) =>
         expect.stringMatching(
           new RegExp(
-            `^aggregates.a.${name}: must be a function, .* JSON cannot hold it, TypeScript can$`,
+            `^aggregates.a.${name}: is missing: .* such as .*; JSON cannot hold it, TypeScript can$`,
           ),
         ),
       ),

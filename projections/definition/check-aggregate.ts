@@ -60,9 +60,15 @@ const between =
   (value: unknown, path: string, mistakes: Mistakes): number | undefined =>
     typeof value === "number" && value >= min && value <= max
       ? value
-      : mistakes.add(path, `must be a number from ${min} to ${max}, not ${shown(value)}`);
+      : mistakes.wrong(path, `a number from ${min} to ${max}`, value);
 
-const share = between({ min: 0, max: 1 });
+const SHARE: Range = { min: 0, max: 1 };
+
+/** Those who think in percentiles write 95. */
+const share = (value: unknown, path: string, mistakes: Mistakes): number | undefined =>
+  typeof value === "number" && value > SHARE.max && value <= 100
+    ? mistakes.wrong(path, "a number from 0 to 1", value, `; ${value} % is ${value / 100}`)
+    : between(SHARE)(value, path, mistakes);
 
 const relativeError: OptionReader = (value, path, mistakes) =>
   between(RELATIVE_ERRORS)(value ?? QUANTILE_RELATIVE_ERROR, path, mistakes);
@@ -118,6 +124,17 @@ const code =
   (example: string): OptionReader =>
   (value, path, mistakes) =>
     checkFunction(value, path, example, mistakes);
+
+/** Without it there would be no result of several partitions, merged sessions, or slices of sliding windows. */
+const merge: OptionReader = (value, path, mistakes) => {
+  const example = "(earlier, later) => ({ sum: earlier.sum + later.sum })";
+  if (value !== undefined) return checkFunction(value, path, example, mistakes);
+  return mistakes.add(
+    path,
+    "is missing: windows are put together from parts (of partitions, of sessions that merge), so every " +
+      `aggregate must say how two states are one, such as ${example}; JSON cannot hold it, TypeScript can`,
+  );
+};
 
 const version: OptionReader = (value, path, mistakes) => checkVersion(value, path, mistakes);
 
@@ -177,7 +194,7 @@ export const AGGREGATE_FORMS: Readonly<Record<FunctionName, Form>> = {
       inputs,
       init,
       add: code("(state, input) => ({ sum: state.sum + input.cents })"),
-      merge: code("(earlier, later) => ({ sum: earlier.sum + later.sum })"),
+      merge,
       result: code("(state) => state.sum"),
       version,
     },
@@ -196,6 +213,28 @@ export const AGGREGATE_FORMS: Readonly<Record<FunctionName, Form>> = {
 
 const FUNCTIONS = Object.keys(AGGREGATE_FORMS) as FunctionName[];
 
+const WANTED =
+  'an aggregate, such as sum(field("x")), in JSON { "fn": "sum", "of": { "field": "x" } }';
+
+/** What SQL and others call them. */
+const OTHER_NAMES: Readonly<Record<string, FunctionName>> = {
+  avg: "mean",
+  average: "mean",
+  median: "quantile",
+  percentile: "quantile",
+  percentiles: "quantiles",
+  std: "stddev",
+  stdev: "stddev",
+  uniq: "distinct",
+  unique: "distinct",
+  countdistinct: "distinct",
+  approx_count_distinct: "distinct",
+  list: "collect",
+  array_agg: "collect",
+  heavyhitters: "topK",
+  total: "sum",
+};
+
 export interface CheckedAggregate {
   readonly name: string;
   readonly definition: AggregateDefinition;
@@ -209,8 +248,8 @@ export const checkAggregate = (
   mistakes: Mistakes,
   scope: Scope | undefined,
 ): CheckedAggregate | undefined => {
-  const named = mistakes.record(value, path);
-  const fn = named && mistakes.oneOf(named["fn"], at(path, "fn"), FUNCTIONS);
+  const named = mistakes.record(value, path, WANTED);
+  const fn = named && mistakes.oneOf(named["fn"], at(path, "fn"), FUNCTIONS, OTHER_NAMES);
   if (named === undefined || fn === undefined) return undefined;
   const form = AGGREGATE_FORMS[fn];
   const given = mistakes.object(named, path, ["fn", "of", ...Object.keys(form.options)])!;

@@ -50,7 +50,7 @@ export const checkEmit = (
   mistakes: Mistakes,
   triggers = TRIGGERS,
 ): EmitDefinition | undefined => {
-  const named = mistakes.record(value, "emit");
+  const named = mistakes.record(value, "emit", 'as each() gives it, in JSON { "mode": "each" }');
   const mode = named && mistakes.oneOf(named["mode"], "emit.mode", ["final", "early", "each"]);
   if (named === undefined || mode === undefined) return undefined;
   if (mode === "early") return readEarly(value, triggers, "emit", mistakes);

@@ -300,6 +300,46 @@ const checkBinary = (
   return exact ? "integer" : "double";
 };
 
+/** Text may be meant as a field or as itself; other values can only be themselves. */
+const howToWrite = (value: unknown): string => {
+  const text = JSON.stringify(typeof value === "string" ? value.slice(0, 60) : "x");
+  const field = `field(${text}), in JSON { "field": ${text} }`;
+  if (typeof value === "string") {
+    return `; a field is ${field}, and the text itself literal(${text}), { "literal": ${text} }`;
+  }
+  return typeof value === "number" || typeof value === "boolean"
+    ? `; write literal(${value}), in JSON { "literal": ${value} }`
+    : `, such as ${field}`;
+};
+
+/** What other languages call the operators. */
+const OTHER_NAMES: Readonly<Record<string, UnaryOperator | BinaryOperator>> = {
+  "=": "eq",
+  "==": "eq",
+  "===": "eq",
+  equals: "eq",
+  "!=": "ne",
+  "<>": "ne",
+  neq: "ne",
+  notequals: "ne",
+  "<": "lt",
+  "<=": "le",
+  lte: "le",
+  ">": "gt",
+  ">=": "ge",
+  gte: "ge",
+  "&&": "and",
+  "||": "or",
+  "!": "not",
+  "+": "add",
+  plus: "add",
+  "-": "subtract",
+  minus: "subtract",
+  "*": "multiply",
+  times: "multiply",
+  "/": "divide",
+};
+
 /** The expression with its type, or undefined when its shape is wrong. Mistakes say the rest. */
 export const checkExpression = (
   value: unknown,
@@ -310,8 +350,10 @@ export const checkExpression = (
   depth = 0,
 ): CheckedExpression | undefined => {
   if (depth > DEPTH_MAX) return mistakes.add(path, `is nested more than ${DEPTH_MAX} deep`);
-  const given = mistakes.record(value, path);
-  if (given === undefined) return undefined;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return mistakes.wrong(path, "an expression", value, howToWrite(value));
+  }
+  const given = value as Fields;
   const extraKeys = Object.keys(extra);
   const known: readonly string[] = [...FORMS.slice(0, -1), ...extraKeys, "op"];
   const forms = known.filter((form) => given[form] !== undefined);
@@ -400,7 +442,7 @@ const checkOperation = (
   extra: ExtraForms,
   depth: number,
 ): CheckedExpression | undefined => {
-  const op = mistakes.oneOf(givenOp, at(path, "op"), OPERATORS) as
+  const op = mistakes.oneOf(givenOp, at(path, "op"), OPERATORS, OTHER_NAMES) as
     UnaryOperator | BinaryOperator | undefined;
   const items = mistakes.items(givenArgs, at(path, "args"));
   if (op === undefined || items === undefined) return undefined;

@@ -112,6 +112,12 @@ const unionOf = (
 };
 
 const checkTopicName = (value: unknown, mistakes: Mistakes, topic: TopicPlan | undefined) => {
+  if (value === undefined) {
+    return mistakes.add(
+      "topic",
+      'is missing: the name of the topic that it reads, such as "orders"',
+    );
+  }
   const name = mistakes.text(value, "topic");
   const actual = topic?.definition.name;
   if (name !== undefined && actual !== undefined && name !== actual) {

@@ -45,7 +45,7 @@ export const checkName = (value: unknown, path: string, mistakes: Mistakes): str
           .slice(0, 63)
       : "";
   const hint = NAME_PATTERN.test(fixed) ? `; ${JSON.stringify(fixed)} would do` : "";
-  return mistakes.add(path, `must be ${NAME_RULE}, not ${shown(value)}${hint}`);
+  return mistakes.wrong(path, NAME_RULE, value, hint);
 };
 
 /** A list of at least one text, no two the same. */

@@ -16,7 +16,8 @@ const checkAggregates = (
   mistakes: Mistakes,
   scope: Scope | undefined,
 ): readonly CheckedAggregate[] => {
-  const given = value === undefined ? {} : mistakes.record(value, "aggregates");
+  const wanted = "aggregates by their names, such as { events: count() }";
+  const given = value === undefined ? {} : mistakes.record(value, "aggregates", wanted);
   if (given === undefined) return [];
   const names = Object.keys(given);
   if (names.length === 0) {

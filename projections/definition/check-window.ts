@@ -153,13 +153,26 @@ export const WINDOW_FORMS: { readonly [K in Kind]: Form<K> } = {
 /** Whether windows of a kind can be put together from the partials of partitions. */
 export const windowMerges = (kind: WindowDefinition["kind"]): boolean => WINDOW_FORMS[kind].merges;
 
+const WANTED =
+  'a window, such as tumbling("1 hour"), in JSON { "kind": "tumbling", "sizeMs": "1 hour" }';
+
+/** What others call the kinds. */
+const OTHER_NAMES: Readonly<Record<string, Kind>> = {
+  tumble: "tumbling",
+  fixed: "tumbling",
+  hop: "hopping",
+  all: "global",
+  none: "global",
+};
+
 export const checkWindow = (value: unknown, mistakes: Mistakes): WindowDefinition | undefined => {
   if (value === undefined) {
     return mistakes.add("window", 'is missing; for example tumbling("1 hour")');
   }
-  const named = mistakes.record(value, "window");
+  const named = mistakes.record(value, "window", WANTED);
   if (named === undefined) return undefined;
-  const kind = mistakes.oneOf(named["kind"], "window.kind", Object.keys(WINDOW_FORMS) as Kind[]);
+  const kinds = Object.keys(WINDOW_FORMS) as Kind[];
+  const kind = mistakes.oneOf(named["kind"], "window.kind", kinds, OTHER_NAMES);
   if (kind === undefined) return undefined;
   const form = WINDOW_FORMS[kind];
   const given = mistakes.object(value, "window", ["kind", ...form.keys]);

@@ -7,7 +7,7 @@
  * K2. Functions do not cross process borders. A projection that holds one is found again in each
  *     process by its file and its place among the file's exports: `infra/config/code-modules.ts`.
  */
-import { shown, type Mistakes } from "./reading.ts";
+import type { Mistakes } from "./reading.ts";
 
 /** Whether there is a function anywhere in it. */
 export const holdsCode = (value: unknown, seen = new Set<unknown>()): boolean => {
@@ -30,7 +30,7 @@ export const checkFunction = (
 ): AnyFunction | undefined => {
   if (typeof value !== "function") {
     const json = value === undefined ? "; JSON cannot hold it, TypeScript can" : "";
-    return mistakes.add(path, `must be a function, such as ${example}, not ${shown(value)}${json}`);
+    return mistakes.wrong(path, `a function, such as ${example}`, value, json);
   }
   if (NATIVE.test(Function.prototype.toString.call(value))) {
     return mistakes.add(

@@ -269,7 +269,7 @@ describe("a pattern with mistakes", () => {
     expect(
       planning(elements, { values, skip: { strategy: "skipToLast" }, onTimeout: "emit" }),
     ).toEqual([
-      "skip.step: must be text, not nothing",
+      "skip.step: is missing: it must be text",
       "onTimeout: without within a partial match never times out; add within",
       'values.bare: price is of a single event, and a match has several; say of which step, for example step("first").field("price")',
       "values.list.args[0]: match.ids stands alone; it cannot be an operand",

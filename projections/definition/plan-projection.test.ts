@@ -259,7 +259,7 @@ describe("mistakes", () => {
     ]);
     const window = (sizeMs: unknown) => mistakes({ window: { kind: "tumbling", sizeMs } });
     expect(window(0)).toEqual(["window.sizeMs: must be at least 1 ms, not 0"]);
-    expect(window("1 huor")[0]).toMatch(/^window.sizeMs: must be a duration: .*; not "1 huor"$/);
+    expect(window("1 huor")[0]).toMatch(/^window.sizeMs: must be a duration: .*, not "1 huor"$/);
     expect(window(9e15)).toEqual([
       "window.sizeMs: must be at most 3650000 days, not 9000000000000000",
     ]);
@@ -311,10 +311,10 @@ describe("mistakes", () => {
     ]);
     expect(mistakes({ emit: { mode: "final", everyMs: 5 }, subjects: { by: "bucket" } })).toEqual([
       'emit.everyMs: only mode "early" has it, not "final"',
-      "subjects.buckets: must be a whole number, 1 to 65536, not nothing",
+      "subjects.buckets: is missing: it must be a whole number, 1 to 65536",
     ]);
     expect(mistakesOf(() => planProjection(null as never, topic))).toEqual([
-      ": must be an object, not nothing",
+      ": must be an object, not null",
     ]);
   });
 

@@ -143,7 +143,7 @@ it("names every mistake of a call at once, by the names that were written", () =
     "schemas: is empty: name at least one .proto file",
     'types[1]: "a.B" stands here twice',
     "retention: must be a duration: a number of milliseconds, or text such as " +
-      '"500 ms", "90 seconds", "10 minutes", "1 hour", "7 days"; not "7 dayz"',
+      '"500 ms", "90 seconds", "10 minutes", "1 hour", "7 days", not "7 dayz"',
   ]);
   expect(
     mistakesOf(() =>
@@ -160,7 +160,7 @@ it("names every mistake of a call at once, by the names that were written", () =
   ).toEqual([
     'types[0]: topic "sales" has no event type "shop.Sael"; did you mean "shop.Sale"?',
     "allowedLateness: must be a duration: a number of milliseconds, or text such as " +
-      '"500 ms", "90 seconds", "10 minutes", "1 hour", "7 days"; not "1 huor"',
+      '"500 ms", "90 seconds", "10 minutes", "1 hour", "7 days", not "1 huor"',
     "aggregates: is empty; name at least one, for example { events: count() }",
   ]);
 });
@@ -195,7 +195,7 @@ it("takes functions, and says what it cannot take for one", () => {
   expect(custom({ assign })).toEqual({ kind: "custom", assign, windowsMax: 16, version: "" });
   const mistakes = (options: unknown) => mistakesOf(() => custom(options as never));
   expect(mistakes({})).toEqual([
-    "assign: must be a function, such as (time) => [[start, end]], not nothing; JSON cannot hold it, TypeScript can",
+    "assign: is missing: it must be a function, such as (time) => [[start, end]]; JSON cannot hold it, TypeScript can",
   ]);
   expect(mistakes({ assign: assign.bind(null), windowsMax: 0 })).toEqual([
     "assign: is a bound or built-in function, whose text does not show what it does; write (time) => [[start, end]]",

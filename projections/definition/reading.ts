@@ -16,7 +16,8 @@ export const at = (path: string, key: string | number): string => {
 
 /** A value as an error shows it. */
 export const shown = (value: unknown): string => {
-  if (value === null || value === undefined) return "nothing";
+  if (value === undefined) return "nothing";
+  if (value === null) return "null";
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object") return "an object";
   if (typeof value === "function") return "a function";
@@ -50,12 +51,23 @@ export class Mistakes {
     return undefined;
   }
 
+  /** Notes that a value is not what is wanted, or that there is none. */
+  wrong(path: string, wanted: string, value: unknown, hint = ""): undefined {
+    if (value === undefined) return this.add(path, `is missing: it must be ${wanted}${hint}`);
+    return this.add(path, `must be ${wanted}, not ${shown(value)}${hint}`);
+  }
+
   /**
    * An object with no other keys than `known`. Unknown ones are noted; the rest is still read. A whole
    * document may say, for editors, which schema it follows.
    */
-  object(value: unknown, path: string, known: readonly string[]): Fields | undefined {
-    const fields = this.record(value, path);
+  object(
+    value: unknown,
+    path: string,
+    known: readonly string[],
+    wanted?: string,
+  ): Fields | undefined {
+    const fields = this.record(value, path, wanted);
     if (fields === undefined) return undefined;
     for (const key of Object.keys(fields)) {
       if (known.includes(key) || fields[key] === undefined) continue;
@@ -67,52 +79,54 @@ export class Mistakes {
     return fields;
   }
 
-  /** An object with keys of any name. */
-  record(value: unknown, path: string): Fields | undefined {
+  /** An object with keys of any name; `wanted` says what it is to be. */
+  record(value: unknown, path: string, wanted = "an object"): Fields | undefined {
     if (typeof value === "object" && value !== null && !Array.isArray(value))
       return value as Fields;
-    return this.add(path, `must be an object, not ${shown(value)}`);
+    return this.wrong(path, wanted, value);
   }
 
   items(value: unknown, path: string): readonly unknown[] | undefined {
     if (Array.isArray(value)) return value;
-    return this.add(path, `must be a list, not ${shown(value)}`);
+    const hint = typeof value === "string" ? `; write [${shown(value)}]` : "";
+    return this.wrong(path, "a list", value, hint);
   }
 
   text(value: unknown, path: string): string | undefined {
     if (typeof value === "string") return value;
-    return this.add(path, `must be text, not ${shown(value)}`);
+    return this.wrong(path, "text", value);
   }
 
   boolean(value: unknown, path: string): boolean | undefined {
     if (typeof value === "boolean") return value;
-    return this.add(path, `must be true or false, not ${shown(value)}`);
+    return this.wrong(path, "true or false", value);
   }
 
+  /** `others`: names that other languages have for the options. */
   oneOf<const T extends string>(
     value: unknown,
     path: string,
     options: readonly T[],
+    others: Readonly<Record<string, string>> = {},
   ): T | undefined {
     if (typeof value === "string" && (options as readonly string[]).includes(value))
       return value as T;
-    const best = typeof value === "string" ? nearest(value, options) : undefined;
+    const name = typeof value === "string" ? value : "";
+    const best = nearest(name, options) ?? others[name.toLowerCase()];
     const hint = best === undefined ? "" : `; did you mean ${JSON.stringify(best)}?`;
-    return this.add(path, `must be one of ${listed(options)}, not ${shown(value)}${hint}`);
+    return this.wrong(path, `one of ${listed(options)}`, value, hint);
   }
 
   whole(value: unknown, path: string, { min, max }: Range): number | undefined {
     if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max)
       return value;
     const range = max >= Number.MAX_SAFE_INTEGER ? `${min} or more` : `${min} to ${max}`;
-    return this.add(path, `must be a whole number, ${range}, not ${shown(value)}`);
+    return this.wrong(path, `a whole number, ${range}`, value);
   }
 
   bytes(value: unknown, path: string, { min, max }: Range): number | undefined {
     const bytes = parseByteSize(value);
-    if (bytes === undefined) {
-      return this.add(path, `must be a size: ${BYTE_SIZE_FORMS}; not ${shown(value)}`);
-    }
+    if (bytes === undefined) return this.wrong(path, `a size: ${BYTE_SIZE_FORMS}`, value);
     if (bytes >= min && bytes <= max) return bytes;
     const range = max >= Number.MAX_SAFE_INTEGER ? `${min} or more` : `${min} to ${max}`;
     return this.add(path, `must be ${range} bytes, not ${bytes}`);
@@ -120,9 +134,7 @@ export class Mistakes {
 
   duration(value: unknown, path: string, range: Range): number | undefined {
     const ms = parseDuration(value);
-    if (ms === undefined) {
-      return this.add(path, `must be a duration: ${DURATION_FORMS}; not ${shown(value)}`);
-    }
+    if (ms === undefined) return this.wrong(path, `a duration: ${DURATION_FORMS}`, value);
     if (ms < range.min) {
       return this.add(path, `must be at least ${formatDuration(range.min)}, not ${shown(value)}`);
     }

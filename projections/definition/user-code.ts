@@ -5,12 +5,17 @@ const ERROR_LENGTH_MAX = 500;
 export const cut = (text: string): string =>
   text.length <= ERROR_LENGTH_MAX ? text : `${text.slice(0, ERROR_LENGTH_MAX)}...`;
 
+/** What V8 says when something frozen is changed. */
+const CHANGED = /read only property|not extensible|Cannot delete property/;
+const FROZEN =
+  ". What a function is given is frozen: return a new state, such as { ...state, n: state.n + 1 }";
+
 /** "threw TypeError: x is not a function". Whatever was thrown, this does not. */
 export const describeThrown = (error: unknown): string => {
   try {
-    return cut(
-      `threw ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`,
-    );
+    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    const hint = error instanceof TypeError && CHANGED.test(text) ? FROZEN : "";
+    return cut(`threw ${text}`) + hint;
   } catch {
     return "threw something that cannot be shown";
   }

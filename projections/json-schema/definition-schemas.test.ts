@@ -43,9 +43,11 @@ const mistakesOf = (kind: keyof typeof KINDS, value: unknown) => {
 
 const CASES = join(import.meta.dirname, "../../actors/testkit/cases");
 const inCases = readdirSync(CASES).flatMap((file) => {
-  const { projection } = parse(readFileSync(join(CASES, file), "utf8")) as Data;
+  const { projection, topics } = parse(readFileSync(join(CASES, file), "utf8")) as Data;
   if (typeof projection !== "object" || projection === null) return [];
-  return [data({ name: "in-a-case", topic: "cases", ...projection })];
+  // Where several topics are declared, the projection names them itself.
+  const topic = topics === undefined ? { topic: "cases" } : {};
+  return [data({ name: "in-a-case", ...topic, ...projection })];
 });
 
 const x = { field: "x" };

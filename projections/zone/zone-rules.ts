@@ -12,7 +12,7 @@
  *     held was a week, in Brazil in 2000); before that, clocks changed once in years.
  */
 import { createHash } from "node:crypto";
-import { suggestion } from "../definition/did-you-mean.ts";
+import { listed, nearest } from "../definition/did-you-mean.ts";
 import { shown, type Mistakes } from "../definition/reading.ts";
 
 const DAY_MS = 86_400_000;
@@ -163,11 +163,19 @@ export const checkZone = (value: unknown, path: string, mistakes: Mistakes): str
   const names = zoneNames();
   const [area] = zone.split("/");
   const inArea = names.filter((name) => name.startsWith(`${area}/`));
-  return mistakes.add(
-    path,
-    `there is no time zone ${shown(zone)}` +
-      suggestion(zone, [...inArea, ...names], "time zones of the IANA database"),
-  );
+  // Within an area its name would make everything near.
+  const places = inArea.map((name) => name.slice(area!.length + 1));
+  const place = nearest(zone.slice(area!.length + 1), places);
+  const best = inArea.length === 0 ? nearest(zone, names) : place && `${area}/${place}`;
+  const hint =
+    best !== undefined
+      ? `did you mean ${shown(best)}?`
+      : inArea.length > 0
+        ? `those of ${area} are ${listed(inArea)}`
+        : /^(utc|gmt)?[+-]?\d/i.test(zone)
+          ? 'an offset is no zone. Name a place, such as "Europe/Berlin", or use tumbling() with an offset'
+          : 'name a place of the IANA database, such as "Europe/Berlin", or "UTC"';
+  return mistakes.add(path, `there is no time zone ${shown(zone)}; ${hint}`);
 };
 
 /** Undefined for what is no name: also offsets such as "+01:00", which some runtimes take. */
