@@ -99,7 +99,7 @@ export class StatechartOperator implements KeyedOperator<number, Chart> {
 
   /** Does what the last step asked for. */
   #after(chart: Chart, snapshot: AnyMachineSnapshot, turn: Turn): Chart | undefined {
-    if (snapshot !== chart.snapshot) sealState(snapshot.context, CONTEXT);
+    if (snapshot.context !== chart.snapshot?.context) sealState(snapshot.context, CONTEXT);
     let { delayed, nameless } = chart;
     for (const command of this.#stepper.commands) {
       if (command.do === "emit") {

@@ -15,6 +15,7 @@ import { expect, test } from "vitest";
 import { propertyRuns } from "../testkit/property-runs.ts";
 import { testProjection } from "../testkit/test-projection.ts";
 import { MachineStepper } from "./machine-step.ts";
+import { EVENTS, randomMachine } from "./random-machine.suite.ts";
 
 /** Parallel regions, history, guards, delays by name and by number, raised and cancelled events. */
 const rich = setup({
@@ -76,8 +77,11 @@ const rich = setup({
 
 const told = (snapshot: AnyMachineSnapshot) => ({
   status: snapshot.status,
-  value: snapshot.value,
+  // With the order of its members.
+  value: JSON.stringify(snapshot.value),
   context: snapshot.context,
+  tags: [...(snapshot.tags as Set<string>)],
+  active: (snapshot as unknown as { readonly _nodes: { id: string }[] })._nodes.map(({ id }) => id),
   history: Object.entries(snapshot.historyValue as Record<string, { id: string }[]>).map(
     ([id, states]) => [id, states.map((state) => state.id)],
   ),
@@ -95,11 +99,11 @@ const asked = (actions: readonly { readonly type: string; readonly params?: unkn
     return [{ do: "emit", event: given["event"] }];
   });
 
-const EVENTS = ["X", "Y", "Z", "W", "PING", "OTHER", "xstate.after.20.rich.left.a"];
+const RICH_EVENTS = ["X", "Y", "Z", "W", "PING", "OTHER", "xstate.after.20.rich.left.a"];
 
 test("T1: steps are those of XState's own transition", () => {
   fc.assert(
-    fc.property(fc.array(fc.constantFrom(...EVENTS), { maxLength: 40 }), (types) => {
+    fc.property(fc.array(fc.constantFrom(...RICH_EVENTS), { maxLength: 40 }), (types) => {
       const machine: AnyStateMachine = rich;
       const stepper = new MachineStepper(machine);
       let [theirs, actions] = initialTransition(machine);
@@ -112,9 +116,80 @@ test("T1: steps are those of XState's own transition", () => {
         expect(told(ours)).toEqual(told(theirs));
         expect(stepper.commands).toEqual(asked(actions as never));
       }
+      expect(stepper.longSteps).toBe(0);
     }),
     { numRuns: propertyRuns(200) },
   );
+});
+
+/** What a step gives, or how it fails; undefined when it fails. */
+const tried = (step: () => readonly [AnyMachineSnapshot, readonly unknown[]]) => {
+  try {
+    const [snapshot, commands] = step();
+    if (snapshot.status === "error") throw snapshot.error;
+    return { snapshot, given: { ...told(snapshot), commands } };
+  } catch (error) {
+    const { name, message } = error as Error;
+    return { snapshot: undefined, given: name === "TurnRefused" ? message : `${name}: ${message}` };
+  }
+};
+
+/** As after a restart: what a snapshot of a statechart keeps. */
+const restored = (machine: AnyStateMachine, { value, context, historyValue }: AnyMachineSnapshot) =>
+  machine.resolveState({ value, context, historyValue } as never) as AnyMachineSnapshot;
+
+test("T1: steps of random machines are those of XState's own transition, and few go through it", () => {
+  let short = 0;
+  const event = fc.record({ type: fc.constantFrom(...EVENTS), restart: fc.boolean() });
+  fc.assert(
+    fc.property(
+      randomMachine,
+      fc.nat({ max: 6 }),
+      fc.array(event, { maxLength: 14 }),
+      (given, input, events) => {
+        fc.pre(given !== undefined);
+        const { machine } = given;
+        const stepper = new MachineStepper(machine);
+        const first = tried(() => {
+          const [snapshot, actions] = initialTransition(machine, input as never);
+          return [snapshot, asked(actions as never)];
+        });
+        const ours = tried(() => [stepper.initial(input), stepper.commands]);
+        const threw = (given: unknown) =>
+          typeof given === "string" ? given.replace("the machine threw ", "") : given;
+        expect(threw(ours.given)).toEqual(first.given);
+        let snapshot: AnyMachineSnapshot | undefined = first.snapshot;
+        let mine: AnyMachineSnapshot | undefined = ours.snapshot;
+        for (const { type, restart } of events) {
+          if (snapshot?.status !== "active" || mine === undefined) return;
+          if (restart) [snapshot, mine] = [restored(machine, snapshot), restored(machine, mine)];
+          const from: AnyMachineSnapshot = snapshot;
+          const fromMine: AnyMachineSnapshot = mine;
+          const after = tried(() => {
+            const [next, actions] = transition(machine, from, { type } as EventObject);
+            return [next, asked(actions as never)];
+          });
+          const before = stepper.longSteps;
+          const own = tried(() => [
+            stepper.next(fromMine, { type } as EventObject),
+            stepper.commands,
+          ]);
+          expect(threw(own.given)).toEqual(after.given);
+          expect(own.snapshot === fromMine).toBe(after.snapshot === from);
+          if (after.snapshot?.status === "active") {
+            expect(stepper.longSteps).toBe(before);
+            short++;
+          } else expect(stepper.longSteps).toBe(before + 1);
+          // A step that fails changes nothing.
+          snapshot = after.snapshot ?? from;
+          mine = own.snapshot ?? fromMine;
+        }
+      },
+    ),
+    // Smaller machines are other machines: shrinking takes long, and says little.
+    { numRuns: propertyRuns(200), endOnFailure: true },
+  );
+  expect(short).toBeGreaterThan(0);
 });
 
 const TOPIC = { types: { X: { cents: "int32" }, Y: {}, Z: {}, W: {} }, maxOutOfOrdernessMs: 50 };
