@@ -49,7 +49,7 @@ export const growFloats = (column: Float64Array, capacity: number): Float64Array
 
 const INT_VALUE = 0x08;
 const DOUBLE_VALUE = 0x11;
-const STRING_VALUE = 0x1a;
+export const STRING_VALUE = 0x1a;
 const BYTES_VALUE = 0x22;
 
 export const writeIntValue = (out: ByteWriter, value: number): void => {

@@ -1,12 +1,12 @@
 /** Writes lists and records of values: the aggregates that publish more than one number. */
 import { ByteWriter } from "../kernel/byte-writer.ts";
 
-const LIST_VALUE = 0x2a;
-const RECORD_VALUE = 0x32;
+export const LIST_VALUE = 0x2a;
+export const RECORD_VALUE = 0x32;
 /** Of ListValue `values` and of RecordValue `fields`. */
-const ITEM = 0x0a;
-const NAME = 0x0a;
-const VALUE = 0x12;
+export const ITEM = 0x0a;
+export const NAME = 0x0a;
+export const VALUE = 0x12;
 
 type Write = (value: ByteWriter) => void;
 

@@ -142,6 +142,29 @@ export class ByteWriter {
     }
   }
 
+  /** Begins what is written with its length in front; returns what `close` wants to know. */
+  open(): number {
+    this.byte(0);
+    return this.length;
+  }
+
+  /** Ends what `open` began: writes its length, a varint, before it. */
+  close(start: number): void {
+    const size = this.length - start;
+    if (size < 128) {
+      this.bytes[start - 1] = size;
+      return;
+    }
+    const end = this.length;
+    this.varint(size);
+    // A byte was left for it. What it measures makes room for the others.
+    const more = this.length - end - 1;
+    this.bytes.copyWithin(start + more, start, end);
+    this.length = start - 1;
+    this.varint(size);
+    this.length = end + more;
+  }
+
   varintField(tag: number, value: number): void {
     if (value === 0) return;
     this.varint(tag);

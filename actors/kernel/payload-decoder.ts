@@ -28,6 +28,9 @@ interface FieldDecoder {
   readonly read: (bytes: Uint8Array, at: number, end: number, before: unknown) => unknown;
 }
 
+/** Field numbers below this are looked up in a list. */
+const LOW_NUMBERS = 64;
+
 let position = 0;
 
 const malformed = (): Error => new Error("the payload breaks off");
@@ -161,12 +164,26 @@ class Lazy<T> {
 }
 
 class MessageDecoder {
-  readonly #fields: readonly FieldDecoder[];
-  readonly #byNumber = new Map<number, FieldDecoder>();
+  /** Lists and maps: each message has its own. */
+  readonly #several: readonly FieldDecoder[];
+  /** What an empty message has, lists and maps left out: copying it is one step for all fields. */
+  readonly #absent: Target = {};
+  /** By number, those that are small: a list is looked up faster than a map. */
+  readonly #low: (FieldDecoder | undefined)[] = new Array(LOW_NUMBERS).fill(undefined);
+  readonly #high = new Map<number, FieldDecoder>();
 
   constructor(type: EventTypeSchema) {
-    this.#fields = type.fields.map(decoderOf);
-    type.fields.forEach((field, i) => this.#byNumber.set(field.number, this.#fields[i]!));
+    const fields = type.fields.map(decoderOf);
+    this.#several = fields.filter(({ kind }) => kind !== "single");
+    for (const { name, kind, absent } of fields) {
+      // Defines, since a field may be called `__proto__`.
+      const value = kind === "single" ? absent : undefined;
+      Object.defineProperty(this.#absent, name, { ...OWN, value });
+    }
+    type.fields.forEach(({ number }, i) => {
+      if (number < LOW_NUMBERS) this.#low[number] = fields[i];
+      else this.#high.set(number, fields[i]!);
+    });
   }
 
   /** A message that comes in parts is put together, as Protobuf wants it. */
@@ -183,11 +200,8 @@ class MessageDecoder {
   }
 
   #empty(): Target {
-    const target: Target = {};
-    for (const { name, kind, absent } of this.#fields) {
-      if (name === "__proto__") Object.defineProperty(target, name, OWN);
-      target[name] = kind === "single" ? absent : kind === "list" ? [] : {};
-    }
+    const target = { ...this.#absent };
+    for (const { name, kind } of this.#several) target[name] = kind === "list" ? [] : {};
     return target;
   }
 
@@ -196,8 +210,9 @@ class MessageDecoder {
     varint(bytes, start, end);
     const tag = wire.varintLow;
     const wireType = tag & 7;
-    const field = this.#byNumber.get(tag >>> 3);
-    if (wireType === WIRE_END_GROUP && tag >>> 3 === group) return -1;
+    const number = tag >>> 3;
+    const field = number < LOW_NUMBERS ? this.#low[number] : this.#high.get(number);
+    if (wireType === WIRE_END_GROUP && number === group) return -1;
     if (field === undefined || wireType === WIRE_END_GROUP) return skip(bytes, position, end, tag);
     const { name, kind } = field;
     if (wireType === field.wireType) {

@@ -11,9 +11,9 @@ import {
   writeBytesValue,
   writeDoubleValue,
   writeIntValue,
-  writeStringValue,
+  STRING_VALUE,
 } from "../accumulate/accumulator.ts";
-import { writeListValue, writeRecordValue } from "../accumulate/composite.ts";
+import { ITEM, LIST_VALUE, NAME, RECORD_VALUE, VALUE } from "../accumulate/composite.ts";
 import type { ByteWriter } from "../kernel/byte-writer.ts";
 import { TurnRefused, VALUE_DEPTH_MAX } from "./limits.ts";
 
@@ -28,7 +28,6 @@ export type OutputValue =
   | { readonly [name: string]: OutputValue };
 
 const BOOL_VALUE = 0x38;
-const encoder = new TextEncoder();
 
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
@@ -36,42 +35,55 @@ const INT64_MAX = 2n ** 63n - 1n;
 /** Appends the fields of a Value; throws TurnRefused for what is none. */
 export const writeOutputValue = (
   value: OutputValue,
-  { name, type }: OutputColumn,
+  column: OutputColumn,
   out: ByteWriter,
 ): void => {
   if (value === null) return;
-  const refused = (is: string) =>
-    new TurnRefused(`value ${JSON.stringify(name)} must be ${article(type)}, not ${is}`);
+  const { type } = column;
   switch (typeof value) {
     case "boolean":
-      if (type !== "boolean" && type !== "any") throw refused(`the boolean ${value}`);
+      if (type !== "boolean" && type !== "any") throw unfit(`the boolean ${value}`, column);
       break;
     case "number":
       if (type === "double") return writeDoubleValue(out, value);
-      if (type === "integer" && !Number.isSafeInteger(value)) throw refused(`the number ${value}`);
-      if (type !== "integer" && type !== "any") throw refused(`the number ${value}`);
-      break;
+      if (type === "any" || (type === "integer" && Number.isSafeInteger(value))) break;
+      throw unfit(`the number ${value}`, column);
     case "bigint":
       if (type === "double") return writeDoubleValue(out, Number(value));
-      if (type !== "integer" && type !== "any") throw refused(`the integer ${value}`);
+      if (type !== "integer" && type !== "any") throw unfit(`the integer ${value}`, column);
       break;
     case "string":
-      if (type !== "string" && type !== "any") throw refused("a string");
+      if (type !== "string" && type !== "any") throw unfit("a string", column);
       break;
     default:
-      if (type !== "any") throw refused(Array.isArray(value) ? "a list" : typeof value);
+      if (type !== "any") throw unfit(Array.isArray(value) ? "a list" : typeof value, column);
   }
-  writeAny(value, name, out, 0);
+  if (places.length > 0) places.length = 0;
+  writeAny(value, column, out, 0);
 };
+
+const unfit = (is: string, { name, type }: OutputColumn): TurnRefused =>
+  new TurnRefused(`value ${JSON.stringify(name)} must be ${article(type)}, not ${is}`);
 
 const article = (type: OutputColumn["type"]): string =>
   type === "integer" ? "an integer" : type === "any" ? "a value" : `a ${type}`;
 
-const writeAny = (value: OutputValue, path: string, out: ByteWriter, depth: number): void => {
+/** Where in the value of a column the value at hand stands. */
+const places: (string | number)[] = [];
+
+const refused = ({ name }: OutputColumn, why: string): TurnRefused => {
+  const path = places.map((place) => (typeof place === "number" ? `[${place}]` : `.${place}`));
+  return new TurnRefused(`value ${JSON.stringify([name, ...path].join(""))} ${why}`);
+};
+
+const writeAny = (
+  value: OutputValue,
+  column: OutputColumn,
+  out: ByteWriter,
+  depth: number,
+): void => {
   if (depth > VALUE_DEPTH_MAX) {
-    throw new TurnRefused(
-      `value ${JSON.stringify(path)} has more than ${VALUE_DEPTH_MAX} lists and records within one another`,
-    );
+    throw refused(column, `has more than ${VALUE_DEPTH_MAX} lists and records within one another`);
   }
   switch (typeof value) {
     case "boolean":
@@ -82,32 +94,64 @@ const writeAny = (value: OutputValue, path: string, out: ByteWriter, depth: numb
       return writeDoubleValue(out, value);
     case "bigint":
       if (value < INT64_MIN || value > INT64_MAX) {
-        throw new TurnRefused(`value ${JSON.stringify(path)} does not fit 64 bits: ${value}`);
+        throw refused(column, `does not fit 64 bits: ${value}`);
       }
       return writeBigIntValue(out, value);
     case "string":
-      return writeStringValue(out, encoder.encode(value));
+      out.varint(STRING_VALUE);
+      return out.text(value);
     case "object":
       break;
     default:
-      throw new TurnRefused(
-        `value ${JSON.stringify(path)} is ${typeof value}, which no result has`,
-      );
+      throw refused(column, `is ${typeof value}, which no result has`);
   }
   if (value === null) return;
   if (value instanceof Uint8Array) return writeBytesValue(out, value);
-  if (isList(value)) {
-    return writeListValue(out, value.length, (item, i) =>
-      writeAny(value[i]!, `${path}[${i}]`, item, depth + 1),
-    );
+  if (isList(value)) writeList(value, column, out, depth);
+  else writeRecord(value, column, out, depth);
+};
+
+const writeList = (
+  list: readonly OutputValue[],
+  column: OutputColumn,
+  out: ByteWriter,
+  depth: number,
+): void => {
+  out.varint(LIST_VALUE);
+  const start = out.open();
+  for (let i = 0; i < list.length; i++) {
+    places.push(i);
+    out.varint(ITEM);
+    const item = out.open();
+    writeAny(list[i]!, column, out, depth + 1);
+    out.close(item);
+    places.pop();
   }
-  writeRecordValue(
-    out,
-    Object.entries(value).map(([name, inner]) => [
-      name,
-      (field) => writeAny(inner, `${path}.${name}`, field, depth + 1),
-    ]),
-  );
+  out.close(start);
+};
+
+const writeRecord = (
+  record: Readonly<Record<string, OutputValue>>,
+  column: OutputColumn,
+  out: ByteWriter,
+  depth: number,
+): void => {
+  out.varint(RECORD_VALUE);
+  const start = out.open();
+  for (const name of Object.keys(record)) {
+    places.push(name);
+    out.varint(ITEM);
+    const field = out.open();
+    out.varint(NAME);
+    out.text(name);
+    out.varint(VALUE);
+    const inner = out.open();
+    writeAny(record[name]!, column, out, depth + 1);
+    out.close(inner);
+    out.close(field);
+    places.pop();
+  }
+  out.close(start);
 };
 
 const isList = (value: object): value is readonly OutputValue[] => Array.isArray(value);
