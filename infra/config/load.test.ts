@@ -467,6 +467,65 @@ describe("mistakes", () => {
     expect((await mistakesOf({ config: "c.json" }))[0]).toMatch(/^c\.json: cannot be loaded: /);
   });
 
+  it("in what a file of projections exports as data are those of a projection", async () => {
+    const sales =
+      'export const sales = topic("sales", { schemas: ["./shop.proto"], types: ["shop.Sale"] });';
+    const head = `import { topic } from "tidemark"; ${sales}`;
+    await write({
+      "shop.proto": PROTO,
+      "a.projection.ts": `${head} export default { name: "p", topic: "sales", windw: {}, agregates: {} };`,
+    });
+    const told = [
+      expect.stringMatching(
+        /^a\.projection\.ts: default\.windw: unknown key\. Did you mean "window"\? /,
+      ),
+      expect.stringMatching(
+        /^a\.projection\.ts: default\.agregates: .* Did you mean "aggregates"\? /,
+      ),
+      'a.projection.ts: default.window: is missing; for example tumbling("1 hour")',
+      expect.stringMatching(/^a\.projection\.ts: default\.aggregates: is empty; name at least one/),
+    ];
+    expect(await mistakesOf()).toEqual(told);
+    expect(await mistakesOf({ files: ["a.projection.ts"] })).toEqual(told);
+    await write({
+      "a.projection.ts": `${head} export const p = { name: "p", topic: "sales", kind: "windo", window: {} };`,
+    });
+    expect(await mistakesOf()).toEqual([
+      expect.stringMatching(
+        /^a\.projection\.ts: p\.kind: must be one of .* did you mean "window"\?$/,
+      ),
+    ]);
+    // What has the keys of a configuration is one, and helpers are nothing at all.
+    await write({ "a.projection.ts": "export default { workers: 3, gatewy: {} };" });
+    expect((await mistakesOf())[0]).toMatch(/^a\.projection\.ts: gatewy: unknown key/);
+    await write({
+      "a.projection.ts": `${PROJECTION} export const shared = { emit: { mode: "final" } };`,
+    });
+    expect((await load()).projections.map(({ name }) => name)).toEqual(["sales-by-store"]);
+  });
+
+  it("of several projections come at once, also those that show only with schemas", async () => {
+    const wrong = PROJECTION.replace('field("cents")', 'field("cent")');
+    const data = { name: "q", topic: "sales", window: { kind: "tumbling" }, aggregates: {} };
+    await write({
+      "shop.proto": PROTO,
+      "a.projection.ts": wrong,
+      "b.projection.json": JSON.stringify(data),
+      "c.projection.ts": "export default 1 +;",
+    });
+    const environment = { TIDEMARK_WORKERS: "many" };
+    expect(await mistakesOf({ environment })).toEqual([
+      expect.stringMatching(
+        /^b\.projection\.json: window\.sizeMs: is missing: it must be a duration/,
+      ),
+      expect.stringMatching(/^b\.projection\.json: aggregates: is empty/),
+      expect.stringMatching(/^c\.projection\.ts: cannot be loaded: /),
+      expect.stringMatching(/^TIDEMARK_WORKERS: must be a whole number/),
+      'projection "sales-by-store": aggregates.revenue.of.field: event type shop.Sale has no field "cent"; ' +
+        'did you mean "cents"?',
+    ]);
+  });
+
   it("in definitions given as data", async () => {
     const window = { kind: "tumbling", sizeMs: 1000 };
     const aggregates = { n: { fn: "count" } };

@@ -1,7 +1,9 @@
 /**
  * Finds and reads the configuration: flags before the environment, before the file, before defaults.
  *
- * L1. The result is complete, or there is one error that names every wrong key, value and variable.
+ * L1. The result is complete, or there is one error that names every wrong key, value and variable. It also
+ *     names what planning finds wrong with the definitions that are right as far as they can be read alone,
+ *     so that mistakes of several projections come at once.
  * L2. What runs: the files that were named; else the `projections` of the configuration file; else
  *     the files found by name; and only if there is nothing at all the shipped projections.
  * L3. A projection that was named and is data may read a topic of the configuration, or one that other
@@ -9,10 +11,12 @@
  */
 import { dirname, resolve } from "node:path";
 import { nearest } from "../../projections/definition/did-you-mean.ts";
+import { sourceNames } from "../../projections/definition/join-sources.ts";
 import { Mistakes, type Fields } from "../../projections/definition/reading.ts";
 import type { Config } from "./config.ts";
 import { findConfigFile, findProjectionFiles } from "./discover.ts";
 import { ConfigError } from "./errors.ts";
+import { planConfig } from "./plan.ts";
 import {
   defaultOf,
   fromVariable,
@@ -117,20 +121,34 @@ const checkTogether = (config: Config, mistakes: Mistakes): void => {
   }
 };
 
+/** What is wrong with schemas and fields of the definitions that came through. */
+const notePlanned = ({ topics, projections }: Config, mistakes: Mistakes): void => {
+  const known = new Set(topics.map(({ name }) => name));
+  const whole = projections.filter((each) => sourceNames(each).every((name) => known.has(name)));
+  try {
+    planConfig({ topics, projections: whole });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const { path, message } of error.mistakes) mistakes.add(path, message);
+  }
+};
+
 const loadProject = async (
   { config, files = [] }: LoadOptions,
   cwd: string,
   mistakes: Mistakes,
 ): Promise<UserProject> => {
   const project = new UserProject(cwd, mistakes);
+  const before = mistakes.list.length;
   for (const file of files) await project.load(file);
   const configFile = config ?? (project.config === undefined ? findConfigFile(cwd) : undefined);
   if (configFile !== undefined) await project.load(configFile);
   const named = project.projections.length > 0;
   if (!named) project.addConfigured();
   const listed = project.config?.content["projections"] !== undefined;
-  if (!named && !listed && mistakes.list.length === 0) await discover(project, cwd);
-  if (named && mistakes.list.length === 0) {
+  const loaded = mistakes.list.length === before;
+  if (!named && !listed && loaded) await discover(project, cwd);
+  if (named && loaded) {
     const folders = new Set([
       ...files.map((file) => dirname(resolve(cwd, file))),
       projectFolder(project, cwd),
@@ -206,6 +224,7 @@ export const loadConfig = async (options: LoadOptions = {}): Promise<Config> => 
     logLevel: read("logLevel")!,
   };
   if (mistakes.list.length === 0) checkTogether(result, mistakes);
+  else notePlanned(result, mistakes);
   if (mistakes.list.length > 0) throw new ConfigError({ mistakes: mistakes.list });
   return result;
 };

@@ -7,14 +7,14 @@
  */
 import { existsSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
-import { checkProjection } from "../../projections/definition/check-projection.ts";
+import { BASE_KEYS, checkProjection } from "../../projections/definition/check-projection.ts";
 import { holdsCode } from "../../projections/definition/code.ts";
 import { checkTopic } from "../../projections/definition/check-topic.ts";
 import type {
   ProjectionDefinition,
   TopicDefinition,
 } from "../../projections/definition/definition.ts";
-import { suggestion } from "../../projections/definition/did-you-mean.ts";
+import { nearest, suggestion } from "../../projections/definition/did-you-mean.ts";
 import { canonicalJson, writtenDigest } from "../../projections/definition/digest.ts";
 import { KINDS } from "../../projections/definition/kinds.ts";
 import { resolveLookupFiles } from "../../projections/definition/lookup-files.ts";
@@ -23,6 +23,7 @@ import { topicsOf } from "../../projections/definition/make-definition.ts";
 import { at, Mistakes, type Fields } from "../../projections/definition/reading.ts";
 import { SHIPPED_MODULE, type CodeOrigin } from "./config.ts";
 import { isProjectionData, type ProjectionFile } from "./discover.ts";
+import { SETTINGS } from "./settings.ts";
 import { importUserModule } from "./user-module.ts";
 
 /** A configuration file as it was written. */
@@ -59,6 +60,30 @@ const isProjection = (value: unknown): value is ProjectionDefinition =>
   (topicsOf(value as ProjectionDefinition).length > 0 ||
     "aggregates" in value ||
     ("kind" in value && Object.hasOwn(KINDS, String(value.kind))));
+
+const CONFIG_KEYS: readonly string[] = [
+  "topics",
+  "projections",
+  ...Object.keys(SETTINGS).map((key) => key.split(".")[0]!),
+];
+const PROJECTION_KEYS: readonly string[] = [
+  ...new Set([...BASE_KEYS, "kind", ...Object.values(KINDS).flatMap(({ keys }) => keys)]),
+];
+/** What topics and other data have as well. */
+const COMMON_KEYS = ["name", "description", "topic", "types", "version"];
+const OWN_KEYS = PROJECTION_KEYS.filter((key) => !COMMON_KEYS.includes(key));
+
+/** Of a topic, which stands beside projections and may be exported with them. */
+const isTopic = (value: object): boolean => "schemas" in value;
+
+/** Whether it was meant as one, though something in it is wrong: some keys are those of projections, or near them. */
+const isMeantAsProjection = (value: unknown): value is object => {
+  if (!isObject(value) || Array.isArray(value) || isTopic(value)) return false;
+  const keys = Object.keys(value);
+  const near = (known: readonly string[]) =>
+    keys.filter((key) => nearest(key, known) !== undefined).length;
+  return near(OWN_KEYS) > 0 && near(PROJECTION_KEYS) > near(CONFIG_KEYS);
+};
 
 /** What went wrong in a file of the user's, with the line where that is known. */
 export const explainImport = (error: unknown, path: string): string => {
@@ -111,10 +136,13 @@ export class UserProject {
     if (exported === undefined) return;
     if (isProjectionData(absolute)) return this.#takeData(absolute, exported["default"]);
     const main = exported["default"];
-    if (isObject(main) && !isProjection(main) && !Array.isArray(main)) {
+    const isOther = isObject(main) && !isProjection(main) && !Array.isArray(main);
+    if (isOther && !isMeantAsProjection(main)) {
       return this.#takeConfig(absolute, main as Fields);
     }
-    if (this.#takeProjections(absolute, exported) === 0) {
+    const isMeant = (name: string, value: unknown) =>
+      isMeantAsProjection(value) && (name === "default" || "name" in value);
+    if (this.#takeProjections(absolute, exported, isMeant) === 0) {
       this.#mistakes.add(
         this.#label(absolute),
         "exports no projection and no configuration: begin it with " +
@@ -127,7 +155,8 @@ export class UserProject {
   async loadDiscovered({ path, promised }: ProjectionFile): Promise<void> {
     if (promised) return this.load(path);
     const exported = await this.#import(path);
-    if (exported !== undefined) this.#takeProjections(path, exported);
+    // Modules of all kinds stand beside projections.
+    if (exported !== undefined) this.#takeProjections(path, exported, () => false);
   }
 
   /** Definitions that are in no file: the shipped ones. */
@@ -239,13 +268,17 @@ export class UserProject {
     this.#config = { path, label, content };
   }
 
-  /** How many projections the file exports. */
-  #takeProjections(path: string, exported: Fields): number {
+  /** How many projections the file exports; `isMeant` says what else is taken for one, with its mistakes. */
+  #takeProjections(
+    path: string,
+    exported: Fields,
+    isMeant: (name: string, value: unknown) => boolean,
+  ): number {
     const found = new Map<unknown, Place>();
     for (const [name, value] of Object.entries(exported)) {
       const values: readonly unknown[] = Array.isArray(value) ? value : [value];
       values.forEach((each, index) => {
-        if (!isProjection(each) || found.has(each)) return;
+        if (!(isProjection(each) || isMeant(name, each)) || found.has(each)) return;
         found.set(each, Array.isArray(value) ? [name, index] : [name]);
       });
     }

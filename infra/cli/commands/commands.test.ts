@@ -253,7 +253,7 @@ it("follows a projection and goes on where it was when the gateway was away", as
     ["token-1", false],
   ]);
   expect(written.out.split("\n")[0]).toBe(
-    "1970-01-01 08:00:00  ORD           final       r1    departures 3        meanDelay 0.333     maxDelay null",
+    "1970-01-01 08:00:00  1970-01-01 09:00:00  ORD           final       r1    departures 3        meanDelay 0.333     maxDelay null",
   );
   expect(written.out.match(/ORD|ATL|LAX/g)).toEqual(["ORD", "ATL", "LAX"]);
   expect(written.err).toBe(

@@ -1,4 +1,4 @@
-/** A result as one line for people: window, key, kind, revision, values. Times are UTC. */
+/** A result as one line for people: start and end of its window, key, kind, revision, values. Times are UTC. */
 import { GLOBAL_END } from "../../../actors/window/global.ts";
 import { kindName, valueToJson } from "../../../proto/result-json.ts";
 import type { Result } from "../../../proto/gen/tidemark/v1/result.ts";
@@ -48,10 +48,14 @@ export const resultRow = (result: Result): readonly Cell[] => [
   String(result.revision),
 ];
 
+/** Of a time without milliseconds. */
+const SECONDS_WIDTH = 19;
+
 /** One line of a stream of results, aligned by habit rather than by looking ahead. */
 export const resultLine = (result: Result): string =>
   [
     time(result.window?.start ?? 0),
+    windowEnd(result.window?.end ?? 0).padEnd(SECONDS_WIDTH),
     result.key.padEnd(12),
     kindName(result.kind).padEnd(10),
     `r${result.revision}`.padEnd(4),
