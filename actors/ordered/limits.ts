@@ -19,6 +19,8 @@ export const TIMERS_OF_KEY_MAX = 1_000;
 /** Timers of one key that fire at one event time: one that sets itself anew would never end. */
 export const TIMERS_OF_MOMENT_MAX = 1_000;
 
+/** Microsteps of a machine for one event or timer: one that never comes to rest would never end. */
+export const MICROSTEPS_OF_TURN_MAX = 1_000;
 /** Results of one event or timer. */
 export const EMISSIONS_OF_TURN_MAX = 1_000;
 /** Encoded values of one result: it must fit into one message with its commit. */

@@ -10,10 +10,10 @@
  *     `machine.transition`: so errors have its words. Code of machines is pure, so that it may run twice.
  *     It is safe for machines without actors, which the definition's check makes sure of.
  */
-import { assign, createActor } from "xstate";
+import { assign, createActor, createMachine } from "xstate";
 import type { ActorScope, AnyMachineSnapshot, AnyStateMachine, EventObject } from "xstate";
 import { evaluateGuard } from "xstate/guards";
-import { TurnRefused, threw } from "../ordered/limits.ts";
+import { MICROSTEPS_OF_TURN_MAX, TurnRefused, threw } from "../ordered/limits.ts";
 import { Configurations } from "./configurations.ts";
 import type {
   Action,
@@ -74,6 +74,7 @@ export class MachineStepper {
   /** How many steps XState itself has taken. */
   longSteps = 0;
   readonly #scope: Scope;
+  readonly #microstepsMax: number;
   /** Undefined for a machine that always goes the long way. */
   readonly #configurations: Configurations | undefined;
   /** What all snapshots have alike. */
@@ -88,9 +89,11 @@ export class MachineStepper {
   readonly #queue: EventObject[] = [];
   readonly #extra = { internalQueue: this.#queue };
 
-  constructor(machine: AnyStateMachine) {
+  constructor(given: AnyStateMachine) {
+    const machine = bounded(given);
     this.machine = machine;
     this.#machineOnly = { machine };
+    this.#microstepsMax = maxIterationsOf(machine);
     this.#configurations = configurationsOf(machine);
     const self = createActor(machine);
     this.#scope = {
@@ -129,7 +132,9 @@ export class MachineStepper {
     this.#begin(snapshot, event);
     const queue = this.#queue;
     this.#take(this.#select(event.type));
-    for (let eventless = true; ;) {
+    for (let eventless = true, microsteps = 1; ; microsteps++) {
+      // XState says so in its words, and counts in the same way.
+      if (microsteps > this.#microstepsMax) throw new TakeLongWay();
       let transitions: readonly Transition[] = eventless ? this.#selectEventless() : NONE;
       const taken = transitions.length > 0;
       if (!taken) {
@@ -348,10 +353,18 @@ type Config = Readonly<Record<string, ActionFunction | undefined>>;
 
 const NONE: readonly Transition[] = [];
 
-/** A bound on steps is counted by XState. */
+const maxIterationsOf = ({ options }: AnyStateMachine): number =>
+  (options as { readonly maxIterations?: number }).maxIterations ?? Number.POSITIVE_INFINITY;
+
+/** The machine, with at most MICROSTEPS_OF_TURN_MAX a turn: XState has no limit unless it is told. */
+const bounded = (machine: AnyStateMachine): AnyStateMachine => {
+  if (maxIterationsOf(machine) <= MICROSTEPS_OF_TURN_MAX) return machine;
+  const { config, implementations } = machine;
+  const options = { ...config.options, maxIterations: MICROSTEPS_OF_TURN_MAX };
+  return createMachine({ ...config, options } as never, implementations as never);
+};
+
 const configurationsOf = (machine: AnyStateMachine): Configurations | undefined => {
-  const { maxIterations } = machine.options as { readonly maxIterations?: number };
-  if (maxIterations !== undefined && maxIterations !== Number.POSITIVE_INFINITY) return undefined;
   try {
     return new Configurations(machine);
   } catch {

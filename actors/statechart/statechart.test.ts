@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import {
   assign,
+  createMachine,
   cancel,
   emit,
   initialTransition,
@@ -12,6 +13,7 @@ import {
 } from "xstate";
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from "xstate";
 import { expect, test } from "vitest";
+import { MICROSTEPS_OF_TURN_MAX } from "../ordered/limits.ts";
 import { propertyRuns } from "../testkit/property-runs.ts";
 import { testProjection } from "../testkit/test-projection.ts";
 import { MachineStepper } from "./machine-step.ts";
@@ -162,7 +164,8 @@ test("T1: steps of random machines are those of XState's own transition, and few
         let mine: AnyMachineSnapshot | undefined = ours.snapshot;
         for (const { type, restart } of events) {
           if (snapshot?.status !== "active" || mine === undefined) return;
-          if (restart) [snapshot, mine] = [restored(machine, snapshot), restored(machine, mine)];
+          if (restart)
+            [snapshot, mine] = [restored(machine, snapshot), restored(stepper.machine, mine)];
           const from: AnyMachineSnapshot = snapshot;
           const fromMine: AnyMachineSnapshot = mine;
           const after = tried(() => {
@@ -333,6 +336,74 @@ test("C3: a guard or an action that throws refuses the event, and the machine st
       { reason: "poison", time: 12, error: "the context at n is Infinity" },
     )
     .expectBooks({ events: 4, counted: 2, poison: 2 });
+});
+
+test("C3: a machine that never comes to rest refuses the event, and the partition goes on", () => {
+  const machine = setup({}).createMachine({
+    id: "m",
+    initial: "off",
+    states: {
+      off: { on: { X: "ping", Y: { actions: emit({ type: "still here" }) } } },
+      ping: { always: "pong" },
+      pong: { always: "ping" },
+    },
+  });
+  chart(machine)
+    .batch([
+      { key: "a", time: 10, type: "X" },
+      { key: "a", time: 11, type: "Y" },
+    ])
+    .watermark(100)
+    .expectUpdates({ key: "a", window: [11, 12], type: "still here", data: {} })
+    .expectDeadLetters({
+      reason: "poison",
+      time: 10,
+      error: `processed more than ${MICROSTEPS_OF_TURN_MAX} microsteps`,
+    });
+});
+
+type Counting = { readonly context: { readonly n: number; readonly to: number } };
+
+test("T3: the limit of microsteps is XState's, to the step, and the user's own where it is less", () => {
+  const counting = (maxIterations: number) =>
+    createMachine({
+      context: { n: 0, to: 0 },
+      initial: "off",
+      options: { maxIterations },
+      states: {
+        off: {
+          on: {
+            X: {
+              target: "on",
+              actions: assign({ to: ({ event }) => (event as unknown as { to: number }).to }),
+            },
+          },
+        },
+        on: {
+          always: {
+            guard: ({ context }: Counting) => context.n < context.to,
+            actions: assign({ n: ({ context }: Counting) => context.n + 1 }),
+          },
+        },
+      },
+    });
+  for (const [given, limit] of [
+    [7, 7],
+    [Number.POSITIVE_INFINITY, MICROSTEPS_OF_TURN_MAX],
+  ] as const) {
+    const stepper = new MachineStepper(counting(given));
+    const reference: AnyStateMachine = counting(limit);
+    for (const to of [limit - 2, limit - 1, limit]) {
+      const event = { type: "X", to };
+      const [start] = initialTransition(reference);
+      const theirs = tried(() => [transition(reference, start, event)[0], []]);
+      const ours = tried(() => [stepper.next(stepper.initial(undefined), event), []]);
+      expect(ours.snapshot === undefined).toBe(to === limit);
+      if (typeof ours.given === "string") expect(ours.given).toContain(theirs.given);
+      else expect(ours.given).toEqual(theirs.given);
+    }
+    expect(stepper.longSteps).toBe(1);
+  }
 });
 
 test("C4: what is delayed is bounded for all events of a key together", () => {
