@@ -32,7 +32,12 @@ const ACTIONS: Readonly<Record<string, unknown>> = {
   twice: assign(({ context }: Args, params: unknown) => ({
     n: context.n * 2 + ((params as { by?: number } | undefined)?.by ?? 0),
   })),
-  tell: emit(({ context, event }: Args) => ({ type: "told", n: context.n, by: event.type })),
+  tell: emit(({ context, event }: Args) => ({
+    type: "told",
+    n: context.n,
+    by: event.type,
+    output: (event as { readonly output?: unknown }).output,
+  })),
   later: raise(({ context }: Args) => ({ type: "LATER", n: context.n }) as EventObject, {
     delay: ({ context }: Args) => 5 + context.n,
     id: "later",
@@ -140,7 +145,7 @@ class MachineWriter {
         ...(some && { A: this.#transitions(false) }),
         B: this.#transitions(false),
         RAISED: this.#transitions(false),
-        ...(!some && { "A.*": this.#transitions(false), "*": this.#transitions(true) }),
+        ...(!some && { "*": this.#transitions(true), "A.*": this.#transitions(false) }),
         LATER: this.#transitions(false),
       },
       after: this.#choose<unknown>([undefined, { 10: this.#target() }, { soon: this.#target() }]),

@@ -124,6 +124,75 @@ test("T1: steps are those of XState's own transition", () => {
   );
 });
 
+/** One region is done before the other raises an event, and the second is done with an output. */
+const ending = setup({
+  types: { context: {} as { readonly n: number }, events: {} as EventObject },
+  actions: {
+    add: assign({ n: ({ context }) => context.n + 1 }),
+    tell: emit(({ event }) => ({
+      type: event.type,
+      output: (event as { readonly output?: unknown }).output,
+    })),
+  },
+}).createMachine({
+  id: "m",
+  context: { n: 0 },
+  on: { "*": { actions: "tell" } },
+  initial: "both",
+  states: {
+    both: {
+      type: "parallel",
+      states: {
+        one: {
+          initial: "at",
+          onDone: { actions: "tell" },
+          states: { at: { on: { X: "end" } }, end: { type: "final" } },
+        },
+        two: {
+          initial: "at",
+          onDone: { target: ".at", actions: ["tell", "add"] },
+          states: {
+            at: { on: { X: { target: "end", actions: "add" } } },
+            end: {
+              type: "final",
+              entry: ["add", raise({ type: "RAISED" })],
+              output: ({ context }) => context.n,
+            },
+          },
+        },
+      },
+    },
+  },
+});
+
+test("T1: events of states that are done come in their order among those that are raised", () => {
+  const machine: AnyStateMachine = ending;
+  const stepper = new MachineStepper(machine);
+  let [theirs, actions] = initialTransition(machine);
+  let ours = stepper.initial(undefined);
+  const seen: string[][] = [];
+  for (const type of ["X", "X", "OTHER", "X"]) {
+    [theirs, actions] = transition(machine, theirs, { type });
+    ours = stepper.next(ours, { type });
+    expect(told(ours)).toEqual(told(theirs));
+    expect(stepper.commands).toEqual(asked(actions as never));
+    seen.push(
+      stepper.commands.flatMap((each) =>
+        each.do === "emit"
+          ? `${each.event.type} ${String((each.event as { output?: unknown }).output)}`
+          : [],
+      ),
+    );
+  }
+  expect(stepper.longSteps).toBe(0);
+  expect(seen[0]).toEqual([
+    "xstate.done.state.m.both.one undefined",
+    "RAISED undefined",
+    "xstate.done.state.m.both.two 2",
+    "xstate.done.state.m.both undefined",
+  ]);
+});
+
 /** What a step gives, or how it fails; undefined when it fails. */
 const tried = (step: () => readonly [AnyMachineSnapshot, readonly unknown[]]) => {
   try {
