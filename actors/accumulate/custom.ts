@@ -5,17 +5,18 @@
  * W1. An event is tried before it is added: `stage` computes its next states and their results, and only
  *     if everything went well `accumulate` takes them. So an event for which a function throws, or
  *     returns what is no state, changes nothing, in this aggregate or another.
- * W2. A state is its canonical text; functions get it read from that text and frozen.
+ * W2. States and results are canonical: see S5 of PlainState.
  * W3. Where states are merged that no event brought together (partitions, slices of a sliding window) and
  *     the merge or its result fails, the slot has failed: its value is null, and `failure` says why.
  */
 import type { AggregateDefinition } from "../../projections/definition/definition.ts";
 import {
+  canonicalState,
   NotPlain,
-  plainText,
-  readPlainText,
-  type PlainJson,
-} from "../../projections/definition/plain-json.ts";
+  readPlain,
+  writePlain,
+  type PlainState,
+} from "../../projections/definition/plain-state.ts";
 import { describeThrown } from "../../projections/definition/user-code.ts";
 import type { Vector } from "../expression/vector.ts";
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
@@ -24,16 +25,10 @@ import type { Accumulator } from "./accumulator.ts";
 
 type Definition = Extract<AggregateDefinition, { readonly fn: "custom" }>;
 
-interface Held {
-  readonly state: PlainJson;
-  readonly text: string;
-}
-
 const EMPTY = 0;
 const STATE = 1;
 const FAILED = 2;
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** A function of the user's did not do its part. The message says which, and what it did. */
@@ -43,10 +38,10 @@ export class Custom implements Accumulator {
   readonly #name: string;
   readonly #definition: Definition;
   readonly #inputs: readonly string[];
-  readonly #initial: Held;
-  readonly #states: (Held | undefined)[] = [];
+  readonly #initial: PlainState;
+  readonly #states: (PlainState | undefined)[] = [];
   readonly #failures: (string | undefined)[] = [];
-  #staged: Held[] = [];
+  #staged: PlainState[] = [];
 
   constructor(name: string, definition: Definition) {
     this.#name = name;
@@ -68,18 +63,14 @@ export class Custom implements Accumulator {
 
   stage(from: readonly number[], row: number, input: Vector | undefined): string {
     try {
-      let held: Held | undefined;
+      let state: PlainState | undefined;
       for (const slot of from) {
         const other = this.#states[slot];
-        if (other !== undefined) held = held === undefined ? other : this.#merged(held, other);
+        if (other !== undefined) state = state === undefined ? other : this.#merged(state, other);
       }
-      const { state } = held ?? this.#initial;
-      const next = this.#hold(
-        "add",
-        this.#definition.add,
-        [state, this.#inputOf(row, input!)],
-        held,
-      );
+      state ??= this.#initial;
+      const args = [state, this.#inputOf(row, input!)];
+      const next = this.#hold("add", this.#definition.add, args, state);
       this.#result(next);
       this.#staged.push(next);
       return "";
@@ -103,21 +94,22 @@ export class Custom implements Accumulator {
 
   write(slot: number, out: ByteWriter): void {
     const failure = this.#failures[slot];
-    const text = failure ?? this.#states[slot]?.text;
-    out.byte(failure !== undefined ? FAILED : text === undefined ? EMPTY : STATE);
-    if (text !== undefined) out.block(encoder.encode(text));
+    const state = this.#states[slot];
+    out.byte(failure !== undefined ? FAILED : state === undefined ? EMPTY : STATE);
+    if (failure !== undefined) out.text(failure);
+    else if (state !== undefined) writePlain(state, out);
   }
 
   merge(slot: number, from: ByteReader): void {
     const kind = from.byte();
     if (kind === EMPTY) return;
-    const text = decoder.decode(from.block());
-    if (this.#failures[slot] !== undefined) return;
     if (kind === FAILED) {
-      this.#fail(slot, text);
+      const why = from.text();
+      if (this.#failures[slot] === undefined) this.#fail(slot, why);
       return;
     }
-    const other = { text, state: readPlainText(text) };
+    const other = readPlain(from);
+    if (this.#failures[slot] !== undefined) return;
     const mine = this.#states[slot];
     try {
       this.#states[slot] = mine === undefined ? other : this.#merged(mine, other);
@@ -147,8 +139,8 @@ export class Custom implements Accumulator {
     return this.#failures[slot];
   }
 
-  #merged(earlier: Held, later: Held): Held {
-    return this.#hold("merge", this.#definition.merge, [earlier.state, later.state], earlier);
+  #merged(earlier: PlainState, later: PlainState): PlainState {
+    return this.#hold("merge", this.#definition.merge, [earlier, later], earlier);
   }
 
   /** What a function makes of its arguments, as a state; `before` when it is that state itself. */
@@ -156,18 +148,16 @@ export class Custom implements Accumulator {
     called: "init" | "add" | "merge",
     code: (...args: never[]) => unknown,
     args: readonly unknown[],
-    before?: Held,
-  ): Held {
+    before?: PlainState,
+  ): PlainState {
     const returned = this.#call(called, code, args);
-    if (before !== undefined && returned === before.state) return before;
-    const text = this.#plain(called, returned);
-    return { text, state: readPlainText(text) };
+    // What was one before is one.
+    if (before !== undefined && Object.is(returned, before)) return before;
+    return this.#plain(called, returned);
   }
 
-  #result({ state }: Held): OutputValue {
-    const returned = this.#call("result", this.#definition.result, [state]);
-    // Read again from its text: what a function keeps of it later is not what was checked.
-    return readPlainText(this.#plain("result", returned));
+  #result(state: PlainState): OutputValue {
+    return this.#plain("result", this.#call("result", this.#definition.result, [state]));
   }
 
   #call(called: string, code: (...args: never[]) => unknown, args: readonly unknown[]): unknown {
@@ -178,12 +168,14 @@ export class Custom implements Accumulator {
     }
   }
 
-  #plain(called: string, value: unknown): string {
+  #plain(called: string, value: unknown): PlainState {
+    const name = `aggregates.${this.#name}.${called}`;
     try {
-      return plainText(value);
+      return canonicalState(value, `what ${name} returned`);
     } catch (error) {
-      const how = error instanceof NotPlain ? error.message : describeThrown(error);
-      throw new Failed(`aggregates.${this.#name}.${called} ${how}`);
+      throw new Failed(
+        error instanceof NotPlain ? error.message : `${name} ${describeThrown(error)}`,
+      );
     }
   }
 

@@ -8,13 +8,18 @@
  */
 import type { FoldEvent } from "../../projections/definition/definition.ts";
 import type { FoldPlan } from "../../projections/definition/plan.ts";
+import {
+  checkPlain,
+  readPlain,
+  sealState,
+  writePlain,
+} from "../../projections/definition/plain-state.ts";
+import type { PlainState } from "../../projections/definition/plain-state.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { EventView } from "./event-view.ts";
 import type { KeyedOperator, StatePublication, Turn } from "./keyed-operator.ts";
 import { threw } from "./limits.ts";
-import { checkPlain, readPlain, sealState, writePlain } from "./plain-state.ts";
-import type { PlainState } from "./plain-state.ts";
 
 interface FoldState {
   readonly value: PlainState;

@@ -3,6 +3,7 @@
  * reason `poison` that names the limit; it never stops the partition.
  */
 import { describeThrown } from "../../projections/definition/user-code.ts";
+import { NotPlain, STATE_DEPTH_MAX } from "../../projections/definition/plain-state.ts";
 
 /** Events of a partition that wait for their time. */
 export const BUFFERED_EVENTS_MAX = 1_000_000;
@@ -10,9 +11,6 @@ export const BUFFERED_EVENTS_MAX = 1_000_000;
 export const BUFFERED_BYTES_MAX = 256 * 1024 * 1024;
 /** Events of one key that wait for their time. */
 export const BUFFERED_EVENTS_OF_KEY_MAX = 100_000;
-
-/** Canonical bytes of one key's state. */
-export const STATE_BYTES_MAX = 64 * 1024;
 
 /** Timers that one key has set. */
 export const TIMERS_OF_KEY_MAX = 1_000;
@@ -25,8 +23,8 @@ export const MICROSTEPS_OF_TURN_MAX = 1_000;
 export const EMISSIONS_OF_TURN_MAX = 1_000;
 /** Encoded values of one result: it must fit into one message with its commit. */
 export const RESULT_BYTES_MAX = 512 * 1024;
-/** Lists and records within one another, in a value. */
-export const VALUE_DEPTH_MAX = 32;
+/** Lists and records within one another, in a value. States have limits of their own: see PlainState. */
+export const VALUE_DEPTH_MAX = STATE_DEPTH_MAX;
 
 /** A limit above, or a rule of values, was broken. The message says which. */
 export class TurnRefused extends Error {
@@ -36,5 +34,6 @@ export class TurnRefused extends Error {
 /** What a function of the user's threw, with the name that it has in the definition. */
 export const threw = (what: string, error: unknown): TurnRefused => {
   if (error instanceof TurnRefused) return error;
+  if (error instanceof NotPlain) return new TurnRefused(error.message);
   return new TurnRefused(`${what} ${describeThrown(error)}`);
 };

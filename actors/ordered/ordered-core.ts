@@ -17,6 +17,7 @@
  */
 import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
+import { NotPlain } from "../../projections/definition/plain-state.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { describeThrown } from "../../projections/definition/user-code.ts";
 import { ACCEPTED } from "../intake/event-batch.ts";
@@ -428,7 +429,8 @@ const ERROR_TEXT_MAX = 2_000;
 
 /** What is refused says all in its message. Whatever was thrown, this does not. */
 const textOf = (error: unknown): string => {
-  if (!(error instanceof TurnRefused)) return describeThrown(error).replace(/^threw /, "");
+  if (!(error instanceof TurnRefused || error instanceof NotPlain))
+    return describeThrown(error).replace(/^threw /, "");
   const { message } = error;
   return message.length > ERROR_TEXT_MAX ? `${message.slice(0, ERROR_TEXT_MAX)}...` : message;
 };

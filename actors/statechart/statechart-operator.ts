@@ -11,14 +11,14 @@
  */
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from "xstate";
 import type { StatechartPlan } from "../../projections/definition/plan.ts";
+import { readPlain, sealState, writePlain } from "../../projections/definition/plain-state.ts";
+import type { PlainState } from "../../projections/definition/plain-state.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { EventView } from "../ordered/event-view.ts";
 import type { KeyedOperator, Turn } from "../ordered/keyed-operator.ts";
 import { TurnRefused, threw } from "../ordered/limits.ts";
 import type { OutputValue } from "../ordered/output-value.ts";
-import { readPlain, sealState, writePlain } from "../ordered/plain-state.ts";
-import type { PlainState } from "../ordered/plain-state.ts";
 import { MachineStepper } from "./machine-step.ts";
 
 interface Chart {

@@ -84,17 +84,23 @@ describe("an event for which a function fails", () => {
       }),
     ).toBe("aggregates.f.add threw TypeError: no");
     expect(poisonOf(() => ({ sum: Number.NaN }))).toBe(
-      "aggregates.f.add returned NaN at sum, which is no finite number",
+      "what aggregates.f.add returned at sum is NaN: it must be data as in JSON, or a bigint of 64 bits",
     );
-    expect(poisonOf(() => undefined)).toMatch(/add returned undefined, which JSON cannot hold/);
-    expect(poisonOf(() => ({ sum: 1n }))).toMatch(/returned 1 at sum, which JSON cannot hold/);
-    expect(poisonOf(() => ({ sum: [1, undefined] }))).toMatch(/undefined at sum\[1\]/);
+    expect(poisonOf(() => undefined)).toMatch(
+      /^what aggregates.f.add returned is undefined: it must be data/,
+    );
+    expect(poisonOf(() => ({ sum: 2n ** 63n }))).toMatch(/at sum is an integer of more than 64/);
+    expect(poisonOf(() => ({ sum: [1, undefined] }))).toMatch(/at sum\[1\] is undefined/);
     // oxlint-disable-next-line no-sparse-arrays -- that is what it is about
-    expect(poisonOf(() => [1, , 2])).toMatch(/undefined at \[1\]/);
-    expect(poisonOf(() => new Map())).toMatch(/an object of class Map; keep plain objects/);
-    expect(poisonOf(() => Promise.resolve(1))).toMatch(/class Promise/);
-    expect(poisonOf(() => circle)).toMatch(/more than 32 lists and objects/);
-    expect(poisonOf(() => ({ sum: "x".repeat(70_000) }))).toMatch(/65536 are the limit/);
+    expect(poisonOf(() => [1, , 2])).toMatch(/at \[1\] is undefined/);
+    expect(poisonOf(() => new Map())).toMatch(/returned is a Map: it must be data/);
+    expect(poisonOf(() => Promise.resolve(1))).toMatch(/returned is a Promise/);
+    expect(poisonOf(() => circle)).toMatch(
+      /holds itself, or more than 32 objects within one another/,
+    );
+    expect(poisonOf(() => ({ sum: "x".repeat(70_000) }))).toMatch(
+      /more than 65536 bytes: the limit/,
+    );
   });
 
   test("because it changes what it was given", () => {
@@ -110,7 +116,7 @@ describe("an event for which a function fails", () => {
   test("because there is no result of what it would make", () => {
     const hundred = () => ({ sum: 100 });
     expect(poisonOf(hundred, () => Number.POSITIVE_INFINITY)).toMatch(
-      /f.result returned Infinity, which is no finite number/,
+      /f.result returned is Infinity: it must be data/,
     );
     expect(
       poisonOf(hundred, () => {
@@ -181,7 +187,9 @@ describe("merging", () => {
         reason: 4,
         eventKey: "k",
         window: { start: -1, end: 9 },
-        error: expect.stringMatching(/^aggregates.f.merge returned undefined.*published as null$/),
+        error: expect.stringMatching(
+          /^what aggregates.f.merge returned is undefined.*published as null$/,
+        ),
       },
     ]);
   });
@@ -222,7 +230,7 @@ describe("merging", () => {
     expect(merged(failing)).toEqual({
       updates: ["s [0, 10) final 1: null 4"],
       errors: [
-        "aggregates.f.merge returned NaN at seen, which is no finite number; the value was published as null",
+        "what aggregates.f.merge returned at seen is NaN: it must be data as in JSON, or a bigint of 64 bits; the value was published as null",
       ],
     });
   });
@@ -244,6 +252,20 @@ test("W2: state does not remember the order of its members, nor -0", () => {
   const run = new PartitionRun(planOf({ f }));
   run.read(encodeBatch([3, 1, 2, 0].map((cents, i) => sale(`${cents}`, i, cents))));
   expect(seen).toEqual(["", "k3", "k1,k3", "k1,k2,k3"]);
+});
+
+test("W2: state may hold bigints, and results too", () => {
+  const f = aggregate({
+    inputs: { cents: field("cents") },
+    init: () => ({ sum: 2n ** 60n }),
+    add: ({ sum }, { cents }) => ({ sum: sum + BigInt(Number(cents)) }),
+    merge: (a, b) => ({ sum: a.sum + b.sum }),
+    result: ({ sum }) => sum,
+  });
+  const run = new PartitionRun(planOf({ f }));
+  run.read(encodeBatch([sale("a", 1, 5)])).restart();
+  run.read(encodeBatch([sale("b", 2, 3), pulse(30)]));
+  expect(described(run)).toEqual([`k [0, 10) final 1: ${2n ** 60n + 8n}`]);
 });
 
 test("inputs are what expressions give: numbers, strings, booleans and null", () => {

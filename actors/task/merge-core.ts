@@ -42,7 +42,7 @@ export interface MergeInput {
   readonly commit: Commit;
 }
 
-const SNAPSHOT_LAYOUT = 0x746d_6d02;
+const SNAPSHOT_LAYOUT = 0x746d_6d03;
 
 /**
  * How much longer, in event time, a window is held for a partition that never held an event: its own

@@ -36,7 +36,7 @@ import { keyBytes } from "./key-bytes.ts";
 import type { Draft, Progress, TaskCore } from "./task-core.ts";
 import { readSnapshotHead, TaskProgress, writeSnapshotHead } from "./task-progress.ts";
 
-const SNAPSHOT_LAYOUT = 0x746d_7005;
+const SNAPSHOT_LAYOUT = 0x746d_7006;
 /** Less than every watermark but the one before the first event. */
 const EVENT_TIME_BEGINS = -Number.MAX_VALUE;
 

@@ -207,7 +207,7 @@ describe("by functions", () => {
       }
     };
     expect(told({ init: () => new Map() })).toEqual([
-      "init: returned an object of class Map; keep plain objects",
+      "init: what it returned is a Map: it must be data as in JSON, or a bigint of 64 bits",
     ]);
     expect(
       told({

@@ -14,7 +14,7 @@ import {
   type NumberExpression,
   type StringExpression,
 } from "./field-expression.ts";
-import type { PlainJson } from "./plain-json.ts";
+import type { PlainState } from "./plain-state.ts";
 
 type ScalarExpression = NumberExpression | StringExpression;
 
@@ -198,7 +198,7 @@ export interface AggregateOptions<Inputs extends Readonly<Record<string, AnyExpr
   /** The state of both: of partitions in their order, of sessions in the order of time. */
   readonly merge: (earlier: Readonly<State>, later: Readonly<State>) => State;
   /** What is published. */
-  readonly result: (state: Readonly<State>) => PlainJson;
+  readonly result: (state: Readonly<State>) => PlainState;
   readonly version?: string;
 }
 

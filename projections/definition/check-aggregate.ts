@@ -11,7 +11,7 @@ import {
 } from "./check-expression.ts";
 import { checkFunction, checkVersion } from "./code.ts";
 import { NAME_RULE, OUTPUT_NAME } from "./output-name.ts";
-import { NotPlain, plainText } from "./plain-json.ts";
+import { checkPlain, NotPlain } from "./plain-state.ts";
 import { describeThrown } from "./user-code.ts";
 import type { AggregateDefinition } from "./definition.ts";
 import type { ExpressionType } from "./expression.ts";
@@ -143,7 +143,7 @@ const init: OptionReader = (value, path, mistakes) => {
   const made = checkFunction(value, path, "() => ({ sum: 0 })", mistakes);
   if (made === undefined) return undefined;
   try {
-    plainText(made());
+    checkPlain(made(), "what it returned");
     return made;
   } catch (error) {
     return mistakes.add(path, error instanceof NotPlain ? error.message : describeThrown(error));

@@ -1,14 +1,35 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
-import { STATE_BYTES_MAX } from "./limits.ts";
-import { readPlain, sealState, writePlain } from "./plain-state.ts";
-import type { PlainState } from "./plain-state.ts";
+import {
+  canonicalState,
+  checkPlain,
+  readPlain,
+  sealState,
+  STATE_BYTES_MAX,
+  writePlain,
+} from "./plain-state.ts";
+import type { PlainReader, PlainState, PlainWriter } from "./plain-state.ts";
+
+/** What is written, as a list of what was asked for. */
+class Tape implements PlainWriter {
+  readonly written: unknown[] = [];
+  readonly #put = (value: unknown): void => void this.written.push(value);
+  readonly byte = this.#put;
+  readonly double = this.#put;
+  readonly uint32 = this.#put;
+  readonly varint = this.#put;
+  readonly text = this.#put;
+
+  get reader(): PlainReader {
+    const next = () => this.written.shift() as never;
+    return { byte: next, double: next, uint32: next, varint: next, text: next };
+  }
+}
 
 const copy = (state: PlainState): PlainState => {
-  const out = new ByteWriter();
+  const out = new Tape();
   writePlain(state, out);
-  return readPlain(new ByteReader(out.finish()));
+  return readPlain(out.reader);
 };
 
 const { state } = fc.letrec<{ state: PlainState }>((tie) => ({
@@ -29,7 +50,7 @@ const visible = (value: PlainState): string =>
     typeof inner === "bigint" ? `${inner}n` : Object.is(inner, -0) ? "-0" : inner,
   );
 
-test("S3: a state that was written and read again is the same, in the order of its members", () => {
+test("S4: a state that was written and read again is the same, in the order of its members", () => {
   fc.assert(
     fc.property(state, (given) => {
       const sealed = sealState(given, "the state");
@@ -41,13 +62,71 @@ test("S3: a state that was written and read again is the same, in the order of i
   expect(visible(copy(odd))).toBe('{"1":3,"b":1,"a":2,"__proto__":4}');
 });
 
-test("S2: nothing of a state can be changed, nor of one that was read", () => {
+test("S3: nothing of a state can be changed, nor of one that was read", () => {
   const sealed = sealState({ list: [{ n: 1 }] }, "the state");
   for (const each of [sealed, copy(sealed)]) {
     const { list } = each as { list: { n: number }[] };
     expect(() => list.push({ n: 2 })).toThrow(TypeError);
     expect(() => (list[0]!.n = 2)).toThrow(TypeError);
   }
+});
+
+/** The same value, its members set in the opposite order, at all depths. */
+const turned = (value: PlainState): PlainState => {
+  if (typeof value !== "object" || value === null) return Object.is(value, 0) ? -0 : value;
+  if (Array.isArray(value)) return value.map(turned);
+  const members = Object.entries(value as Readonly<Record<string, PlainState>>);
+  const copy: Record<string, PlainState> = {};
+  for (const [name, inner] of members.reverse()) {
+    Object.defineProperty(copy, name, {
+      value: turned(inner),
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    });
+  }
+  return copy;
+};
+
+const written = (value: PlainState): readonly unknown[] => {
+  const out = new Tape();
+  writePlain(value, out);
+  return out.written;
+};
+
+test("S5: equal values are one canonical state, whatever the order of their members", () => {
+  fc.assert(
+    fc.property(state, (given) => {
+      const canonical = canonicalState(given, "the state");
+      const other = canonicalState(turned(given), "the state");
+      expect(written(other)).toEqual(written(canonical));
+      expect(visible(other)).toBe(visible(canonical));
+      expect(visible(copy(canonical))).toBe(visible(canonical));
+      expect(visible(canonical)).not.toContain('"-0"');
+    }),
+  );
+  const odd = JSON.parse('{"b":-0,"a":2,"10":3,"9":4,"__proto__":{"x":5}}') as PlainState;
+  const canonical = canonicalState(odd, "the state");
+  expect(visible(canonical)).toBe('{"9":4,"10":3,"__proto__":{"x":5},"a":2,"b":0}');
+  expect(Object.getPrototypeOf(canonical)).toBe(Object.prototype);
+});
+
+test("S5: a canonical state is a copy, frozen all through, and leaves what it was made of alone", () => {
+  const given = { list: [{ n: 1 }] };
+  const canonical = canonicalState(given, "the state") as typeof given;
+  expect(() => canonical.list[0]!.n++).toThrow(TypeError);
+  expect(() => canonical.list.push({ n: 2 })).toThrow(TypeError);
+  given.list[0]!.n = 2;
+  expect(canonical.list[0]!.n).toBe(1);
+});
+
+test("what is only checked is not frozen", () => {
+  const given = { list: [1] };
+  expect(checkPlain(given, "the value")).toBe(given);
+  given.list.push(2);
+  expect(() => checkPlain({ list: [1, Number.NaN] }, "the value")).toThrow(
+    "the value at list[1] is NaN",
+  );
 });
 
 const loop: Record<string, unknown> = {};
@@ -59,6 +138,8 @@ class Basket {
 test.for<readonly [string, unknown]>([
   ["the state at a.b[1] is NaN: it must be data as in JSON", { a: { b: [1, NaN] } }],
   ["the state at n is Infinity", { n: Infinity }],
+  ["the state is a Date", new Date(0)],
+  ["the state at of.it is a Promise", { of: { it: Promise.resolve(1) } }],
   ["the state at f is a function", { f: () => 1 }],
   ["the state at u is undefined", { u: undefined }],
   ["the state at when is a Uint8Array", { when: new Uint8Array(1) }],
@@ -73,6 +154,9 @@ test.for<readonly [string, unknown]>([
     loop,
   ],
   [`the state has more than ${STATE_BYTES_MAX} bytes: the limit`, "x".repeat(STATE_BYTES_MAX)],
-])("S1: refuses what no state can be: %s", ([message, given]) => {
-  expect(() => sealState(given, "the state")).toThrow(message);
+  [`the state has more than ${STATE_BYTES_MAX} bytes: the limit`, new Array(8_000).fill(0)],
+])("S1, S2: refuses what no state can be: %s", ([message, given]) => {
+  for (const take of [sealState, canonicalState, checkPlain]) {
+    expect(() => take(given, "the state")).toThrow(message);
+  }
 });

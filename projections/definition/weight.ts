@@ -8,7 +8,7 @@
  */
 import type { AggregateDefinition } from "./definition.ts";
 import type { ExpressionType } from "./expression.ts";
-import { PLAIN_JSON_LENGTH_MAX } from "./plain-json.ts";
+import { STATE_BYTES_MAX } from "./plain-state.ts";
 
 /** The least max_payload of a NATS server that Tidemark works with: the server's own default. */
 export const MESSAGE_BYTES_MIN = 1024 * 1024;
@@ -67,8 +67,8 @@ export const weightOf = (
       return FRAME + bytes;
     }
     case "custom":
-      // A character is up to 3 bytes, and the encoding of a value up to 3 times its JSON.
-      return FRAME + 3 * PLAIN_JSON_LENGTH_MAX;
+      // A UTF-16 unit, counted as one byte, is up to 3; and so is the encoding of what is not text.
+      return FRAME + 3 * STATE_BYTES_MAX;
     default:
       return FRAME;
   }
