@@ -3,7 +3,16 @@
  * what would be right, or a dead letter. Never a stopped partition: the events around it count.
  */
 import { describe, expect, test } from "vitest";
-import { aggregate, count, custom, field } from "../../projections/index.ts";
+import {
+  aggregate,
+  count,
+  custom,
+  distinct,
+  field,
+  projection,
+  topic,
+  tumbling,
+} from "../../projections/index.ts";
 import { CaseError } from "./case.ts";
 import type { EventStep } from "./case.ts";
 import { runContent } from "./run-case.ts";
@@ -91,6 +100,44 @@ describe("a definition with", () => {
     expect(told({ ...BASE, window: everywhere })).toEqual([
       "projection.window.advanceMs: puts every event into 86400000 windows; 10000 are the limit. " +
         "Advance by at least 8640 ms",
+    ]);
+  });
+
+  test("text where TypeScript has an expression: it would be taken for itself", () => {
+    const source = topic("sales", { schemas: ["./none.proto"], types: ["Sale"] });
+    const window = tumbling("1 hour");
+    const of = (options: object) => () =>
+      projection("p", { source, window, aggregates: { n: count() }, ...options } as never);
+    expect(of({ key: "store" })).toThrow(
+      'key: must be an expression, not "store"; a field is field("store")',
+    );
+    expect(of({ aggregates: { n: distinct("store" as never) } })).toThrow(
+      'aggregates.n.of: must be an expression, not "store"; a field is field("store")',
+    );
+    expect(of({ where: (sale: { cents: number }) => sale.cents > 0 })).toThrow(
+      "where: must be an expression, not a function, such as field",
+    );
+  });
+
+  test("one mistake, which is told once", () => {
+    const join = {
+      kind: "join",
+      left: { types: ["Sale"] },
+      right: {},
+      values: { at: { event: "time", side: "left" } },
+    };
+    expect(told({ ...join, within: { after: 5 } })).toEqual([
+      expect.stringMatching(/^projection\.within\.after: unknown key\. Did you mean "afterMs"\?/),
+    ]);
+    expect(told({ ...join, within: {} })).toEqual([
+      'projection.within: says neither "before" nor "after"',
+    ]);
+    const values = { store: { field: "store", side: "left" } };
+    expect(told({ ...join, within: { afterMs: 5 }, left: { types: ["Sal"] }, values })).toEqual([
+      'projection.left.types[0]: the join reads no event type "Sal"; did you mean "Sale"?',
+    ]);
+    expect(told({ ...BASE, emit: { mode: "early", every: "1 second" } })).toEqual([
+      expect.stringMatching(/^projection\.emit\.every: unknown key\. Did you mean "everyMs"\?/),
     ]);
   });
 

@@ -8,7 +8,7 @@ import {
 } from "./check-aggregate.ts";
 import type { AggregateDefinition } from "./definition.ts";
 import {
-  toExpression,
+  optionExpression,
   type AnyExpression,
   type FieldExpression,
   type NumberExpression,
@@ -24,25 +24,25 @@ export const count = (): AggregateDefinition => ({ fn: "count" });
 /** An exact 64-bit integer for an integer field, otherwise a double. Null if there is no value. */
 export const sum = (of: NumberExpression): AggregateDefinition => ({
   fn: "sum",
-  of: toExpression(of),
+  of: optionExpression(of),
 });
 
 /** A double. Null if there is no value. */
 export const mean = (of: NumberExpression): AggregateDefinition => ({
   fn: "mean",
-  of: toExpression(of),
+  of: optionExpression(of),
 });
 
 /** The least value, of the type of its expression. Null if there is no value. */
 export const min = (of: NumberExpression): AggregateDefinition => ({
   fn: "min",
-  of: toExpression(of),
+  of: optionExpression(of),
 });
 
 /** The greatest value, of the type of its expression. Null if there is no value. */
 export const max = (of: NumberExpression): AggregateDefinition => ({
   fn: "max",
-  of: toExpression(of),
+  of: optionExpression(of),
 });
 
 interface SpreadOptions {
@@ -56,7 +56,7 @@ export const variance = (
   options: SpreadOptions = {},
 ): AggregateDefinition => ({
   fn: "variance",
-  of: toExpression(of),
+  of: optionExpression(of),
   population: false,
   ...options,
 });
@@ -64,7 +64,7 @@ export const variance = (
 /** The standard deviation: the square root of the variance, and null where that is. */
 export const stddev = (of: NumberExpression, options: SpreadOptions = {}): AggregateDefinition => ({
   fn: "stddev",
-  of: toExpression(of),
+  of: optionExpression(of),
   population: false,
   ...options,
 });
@@ -75,13 +75,13 @@ export const stddev = (of: NumberExpression, options: SpreadOptions = {}): Aggre
  */
 export const first = (of: ScalarExpression): AggregateDefinition => ({
   fn: "first",
-  of: toExpression(of),
+  of: optionExpression(of),
 });
 
 /** The value of the latest event that has one, by event time; of equal times, the last in the log. */
 export const last = (of: ScalarExpression): AggregateDefinition => ({
   fn: "last",
-  of: toExpression(of),
+  of: optionExpression(of),
 });
 
 interface SketchOptions {
@@ -99,7 +99,7 @@ export const distinct = (
   options: SketchOptions & { /** 8 to 16. Default: 12. */ readonly precision?: number } = {},
 ): AggregateDefinition => ({
   fn: "distinct",
-  of: toExpression(of),
+  of: optionExpression(of),
   precision: DISTINCT_PRECISION,
   sketch: false,
   ...options,
@@ -120,7 +120,7 @@ export const quantile = (
   options: QuantileOptions = {},
 ): AggregateDefinition => ({
   fn: "quantile",
-  of: toExpression(of),
+  of: optionExpression(of),
   q,
   relativeError: QUANTILE_RELATIVE_ERROR,
   sketch: false,
@@ -137,7 +137,7 @@ export const quantiles = (
   options: QuantileOptions = {},
 ): AggregateDefinition => ({
   fn: "quantiles",
-  of: toExpression(of),
+  of: optionExpression(of),
   qs,
   relativeError: QUANTILE_RELATIVE_ERROR,
   sketch: false,
@@ -159,7 +159,7 @@ export const topK = (
   } = {},
 ): AggregateDefinition => ({
   fn: "topK",
-  of: toExpression(of),
+  of: optionExpression(of),
   k,
   capacity: topKCapacity(k),
   sketch: false,
@@ -173,7 +173,7 @@ export const topK = (
 export const collect = (
   of: ScalarExpression,
   options: { readonly limit: number },
-): AggregateDefinition => ({ fn: "collect", of: toExpression(of), limit: options.limit });
+): AggregateDefinition => ({ fn: "collect", of: optionExpression(of), limit: options.limit });
 
 /** What `add` gets for an expression. A field's type is known only from its schema. */
 type InputOf<Of> = Of extends FieldExpression
@@ -218,7 +218,7 @@ export const aggregate = <const Inputs extends Readonly<Record<string, AnyExpres
 ): AggregateDefinition =>
   argument("aggregate()", (mistakes) => {
     const inputs = Object.entries(options?.inputs ?? {}).map(
-      ([name, of]) => [name, toExpression(of)] as const,
+      ([name, of]) => [name, optionExpression(of)] as const,
     );
     const given = { ...options, fn: "custom", inputs: Object.fromEntries(inputs) };
     return checkAggregate("", given, "", mistakes, undefined)?.definition;

@@ -37,6 +37,9 @@ export const readEarly = (
     return [[key, read] as const];
   });
   if (triggers.length === 0) {
+    // What is mistyped has been noted already.
+    if (Object.keys(given).some((key) => key !== "mode" && given[key] !== undefined))
+      return undefined;
     const several = keys.length > 1 ? ", or several" : "";
     return mistakes.add(path, `says nothing of when: give ${keys.join(", ")}${several}`);
   }

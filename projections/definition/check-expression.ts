@@ -168,6 +168,8 @@ const checkField = (
   const fields = scope.types.map((type) => type?.fields.find((field) => field.name === name));
   const first = fields.findIndex((field) => field !== undefined);
   if (first === -1) {
+    // Types that there are none of have been noted already (X2).
+    if (read.length === 0 && mistakes.list.length > 0) return undefined;
     const have =
       read.length === 1
         ? `event type ${read[0]!.name} has no field ${JSON.stringify(name)}`

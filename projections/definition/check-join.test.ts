@@ -214,8 +214,8 @@ describe("mistakes", () => {
       { left: undefined },
       'left: is missing: which events are on this side, for example { types: ["ads.Click"] }',
     ],
-    [{ within: undefined }, `within: ${MATCH}`],
-    [{ asOf: {} }, `within: ${MATCH}`],
+    [{ within: undefined }, `within: is missing: ${MATCH}`],
+    [{ asOf: {} }, `within: stands beside "asOf": ${MATCH}`],
     [{ within: {} }, 'within: says neither "before" nor "after"'],
     [
       { within: { beforeMs: "-2 minutes", afterMs: "1 minute" } },

@@ -46,6 +46,14 @@ export const AS_OF_MODES: readonly JoinMode[] = ["inner", "left"];
 /** Whose results have no event of the right side. */
 const LEFT_ONLY: readonly JoinMode[] = ["semi", "anti"];
 
+/** What SQL calls them. */
+const OTHER_NAMES: Readonly<Record<string, JoinMode>> = {
+  outer: "full",
+  "full outer": "full",
+  "left outer": "left",
+  "right outer": "right",
+};
+
 export const JOIN_VALUES_MAX = 100;
 
 export const joinKind: KindChecker<JoinPlan> = {
@@ -168,7 +176,7 @@ const checkSide = (
     const example = '{ types: ["ads.Click"] }';
     return mistakes.add(path, `is missing: which events are on this side, for example ${example}`);
   }
-  const given = mistakes.object(value, path, SIDE_KEYS);
+  const given = mistakes.object(value, path, SIDE_KEYS, 'a side, such as { types: ["ads.Click"] }');
   if (given === undefined) return undefined;
   const topic = mistakes.text(given["topic"] ?? join["topic"] ?? "", at(path, "topic"));
   const here = scope?.types.map((type, index) => (isOf(part, index) ? type : undefined));
@@ -250,10 +258,11 @@ const checkMatch = (
   const interval = given["within"] ?? undefined;
   const table = given["asOf"] ?? undefined;
   if ((interval === undefined) === (table === undefined)) {
+    const both = interval === undefined ? "is missing" : 'stands beside "asOf"';
     mistakes.add(
       "within",
-      'there must be either this, to join events whose times are near each other, or "asOf", to join ' +
-        "events with the latest right event before them",
+      `${both}: there must be either this, to join events whose times are near each other, or "asOf", to ` +
+        "join events with the latest right event before them",
     );
   }
   const within = interval === undefined ? undefined : checkInterval(interval, mistakes);
@@ -262,9 +271,13 @@ const checkMatch = (
 };
 
 const checkInterval = (value: unknown, mistakes: Mistakes): IntervalDefinition | undefined => {
-  const given = mistakes.object(value, "within", ["beforeMs", "afterMs"]);
+  const wanted = 'an interval, such as { after: "1 minute" }, in JSON { "afterMs": "1 minute" }';
+  const given = mistakes.object(value, "within", ["beforeMs", "afterMs"], wanted);
   if (given === undefined) return undefined;
   if ((given["beforeMs"] ?? given["afterMs"] ?? undefined) === undefined) {
+    // What is mistyped has been noted already.
+    const others = Object.keys(given).filter((key) => key !== "beforeMs" && key !== "afterMs");
+    if (others.some((key) => given[key] !== undefined)) return undefined;
     return mistakes.add("within", 'says neither "before" nor "after"');
   }
   const beforeMs = mistakes.duration(given["beforeMs"] ?? 0, "within.beforeMs", ANY_SIGN);
@@ -293,7 +306,7 @@ const checkAsOf = (
 };
 
 const checkMode = (value: unknown, asOf: boolean, mistakes: Mistakes): JoinMode | undefined => {
-  const mode = mistakes.oneOf(value ?? "inner", "mode", INTERVAL_MODES);
+  const mode = mistakes.oneOf(value ?? "inner", "mode", INTERVAL_MODES, OTHER_NAMES);
   if (mode === undefined || !asOf || AS_OF_MODES.includes(mode)) return mode;
   return mistakes.add(
     "mode",
@@ -319,7 +332,8 @@ const checkValues = (
   scope: Scope | undefined,
   mistakes: Mistakes,
 ): readonly CheckedValue[] => {
-  const given = value === undefined ? {} : mistakes.record(value, "values");
+  const wanted = 'values by their names, such as { id: left.field("id") }';
+  const given = value === undefined ? {} : mistakes.record(value, "values", wanted);
   if (given === undefined) return [];
   const names = Object.keys(given);
   if (names.length === 0) {

@@ -96,7 +96,7 @@ const checkStepValue = (
   scope: Scope | undefined,
 ): Checked | undefined => {
   const step = checkStepName(given["step"], at(path, "step"), steps, mistakes);
-  const fn = mistakes.oneOf(given["fn"] ?? "last", at(path, "fn"), functions);
+  const fn = mistakes.oneOf(given["fn"] ?? "last", at(path, "fn"), functions, { avg: "mean" });
   if (fn === "count") {
     if (given["of"] !== undefined)
       mistakes.add(at(path, "of"), `"count" counts events; leave it out`);

@@ -33,7 +33,8 @@ const checkSkip = (
   steps: readonly string[],
   mistakes: Mistakes,
 ): SkipDefinition | undefined => {
-  const given = mistakes.object(value, "skip", ["strategy", "step"]);
+  const wanted = 'as noSkip() gives it, in JSON { "strategy": "noSkip" }';
+  const given = mistakes.object(value, "skip", ["strategy", "step"], wanted);
   const strategy = given && mistakes.oneOf(given["strategy"], "skip.strategy", STRATEGIES);
   if (given === undefined || strategy === undefined) return undefined;
   if (strategy !== "skipToFirst" && strategy !== "skipToLast") {

@@ -27,6 +27,12 @@ export const POSITIONS_MAX = 256;
 export const GROUPS_DEEP_MAX = 8;
 
 export const CONTIGUITIES = ["next", "followedBy", "followedByAny"] as const;
+/** What papers on patterns call them. */
+const OTHER_NAMES: Readonly<Record<string, Contiguity>> = {
+  strict: "next",
+  relaxed: "followedBy",
+  nondeterministic: "followedByAny",
+};
 export const STEP_KEYS = [
   "step",
   "where",
@@ -95,7 +101,7 @@ class PatternCheck {
     first: boolean,
     depth: number,
   ): PatternElement | undefined {
-    const fields = this.#mistakes.record(value, path);
+    const fields = this.#mistakes.record(value, path, 'a step, such as { "step": "first" }');
     if (fields === undefined) return undefined;
     if (fields["not"] !== undefined) return this.#negation(fields, path, first);
     if (fields["group"] !== undefined) return this.#group(fields, path, first, depth);
@@ -123,7 +129,7 @@ class PatternCheck {
     const value = fields["contiguity"] ?? undefined;
     if (!first) {
       const known = value ?? "followedBy";
-      return this.#mistakes.oneOf(known, at(path, "contiguity"), CONTIGUITIES);
+      return this.#mistakes.oneOf(known, at(path, "contiguity"), CONTIGUITIES, OTHER_NAMES);
     }
     if (value === undefined) return undefined;
     return this.#mistakes.add(
@@ -194,6 +200,7 @@ class PatternCheck {
       fields["between"] ?? "followedBy",
       at(path, "between"),
       CONTIGUITIES,
+      OTHER_NAMES,
     );
     const { times, none } = this.#times(fields["times"] ?? { min: 1, max: 1 }, at(path, "times"));
     return { times, optional: optional || none, between: between ?? "followedBy" };
@@ -203,7 +210,12 @@ class PatternCheck {
   #times(value: unknown, path: string): { readonly times: Times; readonly none: boolean } {
     const fallback = { times: { min: 1, max: 1 }, none: false };
     const mistakes = this.#mistakes;
-    const given = mistakes.object(value, path, ["min", "max"]);
+    const given = mistakes.object(
+      value,
+      path,
+      ["min", "max"],
+      'how often, such as { "min": 1, "max": 3 }',
+    );
     if (given === undefined) return fallback;
     const unbounded = given["max"] === undefined || given["max"] === null;
     const max = unbounded ? undefined : mistakes.whole(given["max"], at(path, "max"), COUNT);

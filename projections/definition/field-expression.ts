@@ -101,6 +101,13 @@ export const toExpression = (operand: unknown): Expression => {
   return "toJSON" in operand ? (operand as AnyExpression).toJSON() : (operand as Expression);
 };
 
+/**
+ * An option that is an expression. A plain value is left as it is, to be refused: who writes `sum("cents")`
+ * means the field, and would get the text.
+ */
+export const optionExpression = (given: unknown): Expression =>
+  typeof given === "object" && given !== null ? toExpression(given) : (given as Expression);
+
 class Node implements FieldExpression {
   readonly #data: Expression;
 

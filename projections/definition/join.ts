@@ -6,7 +6,12 @@ import type {
   TopicDefinition,
 } from "./definition.ts";
 import type { Duration } from "./duration.ts";
-import { toExpression, type AnyExpression, type BooleanExpression } from "./field-expression.ts";
+import {
+  optionExpression,
+  toExpression,
+  type AnyExpression,
+  type BooleanExpression,
+} from "./field-expression.ts";
 import { makeDefinition, type Maker } from "./make-definition.ts";
 import type { Fields, Mistakes } from "./reading.ts";
 import type { Topic } from "./topic.ts";
@@ -78,7 +83,7 @@ const nameOf = (source: unknown): unknown => (source as TopicDefinition | undefi
 /** Options in the names of the data form, with their expressions as data. */
 const asData = (given: Fields, mistakes: Mistakes): Fields => {
   const expression = (value: unknown): unknown =>
-    value === undefined ? undefined : toExpression(value);
+    value === undefined ? undefined : optionExpression(value);
   const side = (name: "left" | "right"): unknown => {
     if (given[name] === undefined) return undefined;
     const options = mistakes.object(given[name], name, SIDE_OPTIONS);

@@ -6,7 +6,7 @@
 import { DefinitionError } from "../errors.ts";
 import { checkProjection } from "./check-projection.ts";
 import type { ProjectionDefinition, TopicDefinition } from "./definition.ts";
-import { toExpression } from "./field-expression.ts";
+import { optionExpression } from "./field-expression.ts";
 import { at, Mistakes, type Fields } from "./reading.ts";
 
 // Registered, so that a definition made by another copy of this package is understood too.
@@ -30,7 +30,7 @@ export interface Maker {
 const BASE_OPTIONS = ["source", "description", "types", "where", "key", "subjects"];
 
 const expression = (value: unknown): unknown =>
-  value === undefined ? undefined : toExpression(value);
+  value === undefined ? undefined : optionExpression(value);
 
 /** The topics that the options name; the first is that of the whole projection. */
 const checkSources = (

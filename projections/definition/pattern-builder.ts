@@ -4,7 +4,7 @@
  */
 import { argument } from "./argument.ts";
 import type { Duration } from "./duration.ts";
-import { expressionOf, toExpression } from "./field-expression.ts";
+import { expressionOf, optionExpression, toExpression } from "./field-expression.ts";
 import type {
   AnyExpression,
   BooleanExpression,
@@ -24,7 +24,7 @@ import { POSITIVE } from "./reading.ts";
 type Element = Readonly<Record<string, unknown>>;
 
 const whereOf = (where: BooleanExpression | undefined): unknown =>
-  where === undefined ? undefined : toExpression(where);
+  where === undefined ? undefined : optionExpression(where);
 
 export class Pattern {
   readonly #elements: readonly Element[];

@@ -53,7 +53,9 @@ export class Mistakes {
 
   /** Notes that a value is not what is wanted, or that there is none. */
   wrong(path: string, wanted: string, value: unknown, hint = ""): undefined {
-    if (value === undefined) return this.add(path, `is missing: it must be ${wanted}${hint}`);
+    if (value === undefined && path !== "") {
+      return this.add(path, `is missing: it must be ${wanted}${hint}`);
+    }
     return this.add(path, `must be ${wanted}, not ${shown(value)}${hint}`);
   }
 

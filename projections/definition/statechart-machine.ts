@@ -101,9 +101,10 @@ class MachineReader {
 
 export const checkMachine = (value: unknown, mistakes: Mistakes): StatechartMachine | undefined => {
   if (!isMachine(value)) {
-    return mistakes.add(
+    return mistakes.wrong(
       "machine",
-      "must be a machine of XState 5, such as setup({ ... }).createMachine({ ... })",
+      "a machine of XState 5, such as setup({ ... }).createMachine({ ... })",
+      value,
     );
   }
   new MachineReader(value, mistakes).state(value.config as Config, "machine");
