@@ -337,6 +337,15 @@ describe.each(LIVES)("sessions by hand, $life", ({ restarts }) => {
     ]);
   });
 
+  test("section 5: a session that comes to be at the very watermark that closes it has one final", () => {
+    const run = sessions({ lateness: 5 });
+    run.pass(9);
+    run.add(["a", 0]);
+    expect(run.operator.nextDue).toBe(14);
+    run.pass(20);
+    expect(run.take()).toEqual(["k [0, 10) final 1: a by row 0"]);
+  });
+
   test("a correction holds all events of its batch up to its own, in log order", () => {
     const run = sessions({ lateness: 100 });
     run.add(["a", 0]);

@@ -89,7 +89,7 @@ export class SessionWindows implements WindowOperator {
       if (this.poison !== "") return POISON;
     }
     const slot = this.#merge(keyId, start, end, absorbed, watermark, row);
-    if (absorbed.length !== 1 || absorbed[0] !== slot) {
+    if (absorbed[0] !== slot) {
       sessions.splice(first, after - first, slot);
       this.#sessions.set(keyId, sessions);
     }
@@ -129,8 +129,8 @@ export class SessionWindows implements WindowOperator {
   ): number {
     const store = this.#store;
     const { starts, ends } = store;
-    const [only] = absorbed;
-    if (only !== undefined && absorbed.length === 1) {
+    if (absorbed.length === 1) {
+      const only = absorbed[0]!;
       if (starts[only] === start && ends[only] === end) return only;
       // What was never published just grows: the common case.
       if (store.revisions[only] === 0) {
