@@ -24,7 +24,7 @@ export type LetterEvent = readonly [letter: string, time: number, key?: string];
 
 export interface RunSettings {
   readonly everyEvents?: number;
-  /** Whether code of the user's accumulates, too: it refuses "!" and more than four letters. */
+  /** Whether SHORT accumulates, too. */
   readonly tries?: boolean;
   readonly restarts?: boolean;
 }
@@ -39,7 +39,8 @@ export const LETTERS: AggregatePlan = {
   inputType: "string",
 };
 
-const SHORT: AggregatePlan = {
+/** Code of the user's, which refuses "!" and more than four letters. */
+export const SHORT: AggregatePlan = {
   name: "short",
   inputType: undefined,
   definition: {

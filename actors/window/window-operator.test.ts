@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
+import type { AggregatePlan } from "../../projections/definition/plan.ts";
 import { vectorOf } from "../accumulate/accumulators.suite.ts";
 import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
-import { LETTERS, lettersOf } from "./operator-run.suite.ts";
-import { SlotStore } from "./slot-store.ts";
+import { LETTERS, lettersOf, SHORT } from "./operator-run.suite.ts";
+import { FINALIZED, SlotStore, UNPUBLISHED } from "./slot-store.ts";
 import { Run, UnpublishedSlots } from "./window-operator.ts";
 
 const storeOf = (slots: number, everyEvents = 0): SlotStore => {
@@ -15,6 +16,11 @@ const storeOf = (slots: number, everyEvents = 0): SlotStore => {
 };
 
 describe("a run", () => {
+  test("tries events if some aggregate, and only if one, runs code of the user's", () => {
+    const tries = (...plans: readonly AggregatePlan[]) => new Run(new SlotStore(plans)).tries;
+    expect([tries(LETTERS), tries(LETTERS, SHORT), tries(SHORT)]).toEqual([false, true, true]);
+  });
+
   test("accumulates what was pushed in the order of the log, once, when it is settled", () => {
     const store = storeOf(2);
     const run = new Run(store);
@@ -57,6 +63,8 @@ describe("a run", () => {
         run.push(row, 1);
       }
       run.settle();
+      // There is nothing left to accumulate.
+      run.settle();
     }
     expect(counts).toEqual([200, 6_000, 4_000]);
   });
@@ -75,6 +83,14 @@ describe("unpublished slots", () => {
     for (const slot of [2, 0, 2, 3, 0]) unpublished.touch(slot);
     expect(drained(unpublished)).toEqual([2, 0, 3]);
     expect(drained(unpublished)).toEqual([]);
+  });
+
+  test("are marked beside what else is known of them: the digest tells that they are", () => {
+    const store = storeOf(2);
+    store.flags[0] = FINALIZED;
+    const unpublished = new UnpublishedSlots(store, true);
+    for (const slot of [0, 0, 1]) unpublished.touch(slot);
+    expect([...store.flags.subarray(0, 2)]).toEqual([FINALIZED | UNPUBLISHED, UNPUBLISHED]);
   });
 
   test("are none where nothing is wanted, and nothing is marked or counted for it", () => {
