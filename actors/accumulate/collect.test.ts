@@ -102,3 +102,9 @@ test("the state is the total, how many are kept, and each with its length", () =
   expect([...collected(["a", undefined, "bc", "d"], 2).state()]).toEqual([3, 2, 1, 97, 2, 98, 99]);
   expect([...collected([]).state()]).toEqual([0, 0]);
 });
+
+test("a slot that is let go holds nothing any more", () => {
+  const bench = collected(["a", "b"]);
+  bench.accumulator.release!(0);
+  expect([...bench.state()]).toEqual([0, 0]);
+});

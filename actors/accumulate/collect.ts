@@ -49,7 +49,7 @@ export class Collect implements Accumulator {
   }
 
   release(slot: number): void {
-    this.#values[slot] = undefined;
+    this.clear(slot);
   }
 
   accumulate(slots: Int32Array, rows: Int32Array, count: number, input: Vector | undefined): void {

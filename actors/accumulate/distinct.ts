@@ -35,7 +35,7 @@ export class Distinct implements Accumulator {
   }
 
   release(slot: number): void {
-    this.#sketches[slot] = undefined;
+    this.clear(slot);
   }
 
   accumulate(slots: Int32Array, rows: Int32Array, count: number, input: Vector | undefined): void {

@@ -123,6 +123,11 @@ test("of none: the specification's empty form, and an estimate of 0", () => {
   expect(hexOf(sketch)).toBe("118c09");
 });
 
+test("a hash of all zeros is a value like others", () => {
+  expect(sketchOf(8, [0n, 0n]).estimate()).toBe(1);
+  expect(hexOf(sketchOf(8, [5n, 0n]))).toBe(`128805${"00".repeat(8)}${"05".padStart(16, "0")}`);
+});
+
 test("D2: ranks at their ends: no bit above the index, the lowest, the highest and one beyond 31", () => {
   const precision = 8;
   const filler = Array.from({ length: 16 }, (_, i) => (1n << 8n) | BigInt(200 + i));
@@ -167,6 +172,7 @@ const REGISTERS: Readonly<Record<string, (i: number) => number>> = {
   "with some at the greatest rank": (i) => (i % 4 === 0 ? 31 : 25 + (i % 6)),
   "with nearly all at the greatest rank": (i) => (i < 3 ? 30 : 31),
   "with all of one rank": () => 9,
+  "with a few at the least": (i) => (i < 5 ? 1 : 0),
 };
 
 test.for(Object.keys(REGISTERS))("the estimate is Ertl's, %s", (name) => {

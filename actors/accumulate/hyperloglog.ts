@@ -159,9 +159,8 @@ const writeRegisters = (registers: Uint8Array, out: ByteWriter): void => {
 };
 
 // Ertl, "New cardinality estimation algorithms for HyperLogLog sketches", algorithm 6. Sums, products and
-// square roots alone: the same bits on every machine.
+// square roots alone: the same bits on every machine. sigma(1) is infinite, and tau(0) and tau(1) are 0.
 const sigma = (share: number): number => {
-  if (share === 1) return Number.POSITIVE_INFINITY;
   let x = share;
   let y = 1;
   let sum = share;
@@ -175,7 +174,6 @@ const sigma = (share: number): number => {
 };
 
 const tau = (share: number): number => {
-  if (share === 0 || share === 1) return 0;
   let x = share;
   let y = 1;
   let sum = 1 - share;

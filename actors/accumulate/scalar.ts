@@ -44,7 +44,7 @@ export const scalarBytes = (input: Vector, row: number, bytesMax: number): Scala
   }
   const residual = input.residuals === undefined ? 0 : input.residuals[row]!;
   view.setFloat64(0, input.values[row]! + 0, true);
-  if (residual !== 0) view.setFloat64(8, residual, true);
+  view.setFloat64(8, residual, true);
   range.bytes = number;
   range.start = 0;
   range.end = residual === 0 ? 8 : 16;

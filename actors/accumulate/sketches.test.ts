@@ -97,3 +97,17 @@ test("topK: numbers are what they were, beyond 2^53 too", () => {
     { value: 5n, count: 1n, error: 0n },
   ]);
 });
+
+test("a slot that is let go holds no sketch any more, and its neighbour does", () => {
+  for (const make of [
+    () => distinct(true, ["a", "b"]).add(["c"], 1),
+    () => quantiles([0.5], false, [1, 2]).add([3], 1),
+    () => topK(2, true, ["a", "b", "a"]).add(["a"], 1),
+  ]) {
+    const bench = make();
+    const neighbour = bench.state(1);
+    bench.accumulator.release!(0);
+    expect(bench.state(0)).toEqual(bench.state(2));
+    expect(bench.state(1)).toEqual(neighbour);
+  }
+});
