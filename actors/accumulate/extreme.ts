@@ -28,20 +28,23 @@ export class Extreme implements Accumulator {
     this.#residuals[slot] = 0;
   }
 
+  /** Whether the slot's extreme gives way to another; none, which is NaN, always does. */
+  #yields(slot: number, value: number, residual: number): boolean {
+    const difference = (value - this.#values[slot]!) * this.#sign;
+    if (difference === 0) return (residual - this.#residuals[slot]!) * this.#sign > 0;
+    return !(difference < 0);
+  }
+
   accumulate(slots: Int32Array, rows: Int32Array, count: number, input: Vector | undefined): void {
     const { valid, values, residuals } = input!;
-    const kept = this.#values;
-    const sign = this.#sign;
     for (let i = 0; i < count; i++) {
       const row = rows[i]!;
       if (valid[row] === 0) continue;
       const slot = slots[i]!;
       const residual = residuals === undefined ? 0 : residuals[row]!;
-      const difference = (values[row]! - kept[slot]!) * sign;
-      if (difference < 0) continue;
-      if (difference === 0 && (residual - this.#residuals[slot]!) * sign <= 0) continue;
+      if (!this.#yields(slot, values[row]!, residual)) continue;
       // + 0 turns -0 into 0: equal extremes have equal bits whichever came first.
-      kept[slot] = values[row]! + 0;
+      this.#values[slot] = values[row]! + 0;
       this.#residuals[slot] = residual;
     }
   }
@@ -57,10 +60,7 @@ export class Extreme implements Accumulator {
     const present = from.byte() === 1;
     const value = from.double();
     const residual = from.double();
-    if (!present) return;
-    const difference = (value - this.#values[slot]!) * this.#sign;
-    if (difference < 0) return;
-    if (difference === 0 && (residual - this.#residuals[slot]!) * this.#sign <= 0) return;
+    if (!present || !this.#yields(slot, value, residual)) return;
     this.#values[slot] = value;
     this.#residuals[slot] = residual;
   }

@@ -36,9 +36,8 @@ export class Mean implements Accumulator {
   }
 
   writeValue(slot: number, out: ByteWriter): void {
-    const count = this.#sums.counts[slot]!;
-    if (count === 0) return;
-    const mean = this.#sums.toNumber(slot) / count;
+    // Of none 0 / 0, which is no number either.
+    const mean = this.#sums.toNumber(slot) / this.#sums.counts[slot]!;
     if (Number.isFinite(mean)) writeDoubleValue(out, mean);
   }
 }

@@ -42,7 +42,7 @@ export class Sum implements Accumulator {
     if (this.#sums.counts[slot] === 0) return;
     const value = this.#sums.toNumber(slot);
     if (this.#integer && Number.isSafeInteger(value)) return writeIntValue(out, value);
-    const exact = this.#integer ? this.#sums.toInteger(slot) : undefined;
+    const exact = this.#sums.toInteger(slot);
     if (exact !== undefined) writeBigIntValue(out, exact);
     else if (Number.isFinite(value)) writeDoubleValue(out, value);
   }

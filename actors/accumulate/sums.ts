@@ -10,8 +10,6 @@ import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { growFloats } from "./accumulator.ts";
 
 const TWO_52 = 4_503_599_627_370_496;
-const INT64_MAX = 2n ** 63n - 1n;
-const INT64_MIN = -(2n ** 63n);
 
 /** What `sum` and `mean` share: a column of sums with a column of how many inputs each has. */
 export interface Sums {
@@ -97,7 +95,7 @@ export class ExactSums implements Sums {
 
   toInteger(slot: number): bigint | undefined {
     const exact = this.toBigInt(slot);
-    return exact <= INT64_MAX && exact >= INT64_MIN ? exact : undefined;
+    return BigInt.asIntN(64, exact) === exact ? exact : undefined;
   }
 
   toBigInt(slot: number): bigint {
