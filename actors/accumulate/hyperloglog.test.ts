@@ -80,6 +80,13 @@ describe.for([
     const sketch = sketchOf(precision, many);
     expect(hexOf(sketch)).toBe(fullHexOf(precision, registersOf(precision, many)));
   });
+});
+
+describe.for([
+  [8, 16],
+  [10, 64],
+] as const)("with registers of precision %i", ([precision, explicitMax]) => {
+  const many = hashes(explicitMax + 1);
 
   test("D1: registers do not depend on order and repetition", () => {
     const more = [...many, ...hashes(3 * explicitMax)];
