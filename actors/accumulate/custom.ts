@@ -193,6 +193,6 @@ const valueOf = (vector: Vector, row: number): number | string | boolean | null 
   if (vector.type === "string") {
     return decoder.decode(vector.bytes.subarray(vector.starts[row]!, vector.ends[row]!));
   }
-  const value = vector.values[row]! + (vector.residuals?.[row] ?? 0);
+  const value = vector.values[row]!;
   return vector.type === "boolean" ? value !== 0 : value;
 };
