@@ -81,7 +81,7 @@ export type {
 export { projection } from "./definition/projection.ts";
 export type { Projection, ProjectionOptions } from "./definition/projection.ts";
 export { join } from "./definition/join.ts";
-export type { Join, JoinOptions, JoinSideOptions } from "./definition/join.ts";
+export type { Join, JoinOptions, JoinSideOptions, JoinTableOptions } from "./definition/join.ts";
 export { statechart } from "./definition/statechart.ts";
 export type { StatechartOptions } from "./definition/statechart.ts";
 export { topic } from "./definition/topic.ts";

@@ -8,6 +8,9 @@
  * T2. Of the table only the current version is kept: events before it have been answered already.
  * T3. With a time to live a version is there for events in [its time, its time + ttl).
  * T4. A state is a value: a turn leaves the one that it began with as it was.
+ * T5. Where versions are results of a projection they have windows, and the version is the one whose window
+ *     ends last; of those the last in the log. Its time to live counts from that end. One that is deleted or
+ *     retracted is remembered by its window, so that no older one takes its place.
  */
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { appendWithin, type Accepts, type EmitJoined } from "./interval-join.ts";
@@ -24,9 +27,25 @@ import {
   type RowBuffer,
 } from "./row-buffer.ts";
 
+/** What a right event does to the table's row: gives it, or takes it away. */
+export type RowChange = "row" | "deleted" | "retracted";
+
+export interface RightEvent {
+  readonly change: RowChange;
+  readonly cells: Uint8Array;
+}
+
+/** Of the result that a version is. */
+export interface VersionWindow {
+  readonly start: number;
+  readonly end: number;
+}
+
 export interface AsOfState {
   /** The table's row; undefined when there is none, or none any more. */
   readonly version: JoinRow | undefined;
+  /** There is none any more, but the window of the last one is still remembered (T5). */
+  readonly gone: boolean;
   /** Left events of the current millisecond. */
   readonly waiting: RowBuffer;
 }
@@ -37,42 +56,72 @@ export interface AsOfSettings {
   readonly mode: "inner" | "left";
   /** Whether an event takes the row for its own; undefined: all do. */
   readonly accepts: Accepts | undefined;
+  /** Of a version's cells; undefined: versions have no windows, and the last by time is the row. */
+  readonly windowOf: ((cells: Uint8Array) => VersionWindow) | undefined;
 }
+
+/** Formats of a state's version. */
+const NO_VERSION = 0;
+const VERSION = 1;
+const GONE = 2;
 
 export class AsOfJoin {
   readonly #ttl: number;
   readonly #alone: boolean;
   readonly #accepts: Accepts | undefined;
+  readonly #windowOf: AsOfSettings["windowOf"];
 
-  constructor({ ttlMs, mode, accepts }: AsOfSettings) {
+  constructor({ ttlMs, mode, accepts, windowOf }: AsOfSettings) {
     this.#accepts = accepts;
     this.#ttl = ttlMs;
     this.#alone = mode === "left";
+    this.#windowOf = windowOf;
   }
 
   open(): AsOfState {
-    return { version: undefined, waiting: emptyBuffer() };
+    return { version: undefined, gone: false, waiting: emptyBuffer() };
   }
 
-  /** `rightCells`: null deletes the table's row. An event on both sides sees itself. */
+  /** An event on both sides sees itself. */
   event(
     state: AsOfState,
     time: number,
-    leftCells: Uint8Array | undefined,
-    rightCells: Uint8Array | null | undefined,
+    left: Uint8Array | undefined,
+    right: RightEvent | undefined,
   ): AsOfState | undefined {
-    let { version, waiting } = state;
-    if (rightCells === null) version = undefined;
-    else if (rightCells !== undefined) version = { time, cells: rightCells, matched: false };
-    if (leftCells !== undefined) {
-      waiting = appendWithin(waiting, { time, cells: leftCells, matched: false }, "left");
+    const { version, gone } = right === undefined ? state : this.#changed(state, time, right);
+    const { waiting } = state;
+    if (left === undefined) return kept(version, gone, waiting);
+    const row = { time, cells: left, matched: false };
+    return kept(version, gone, appendWithin(waiting, row, "left"));
+  }
+
+  #changed(
+    { version, gone }: AsOfState,
+    time: number,
+    { change, cells }: RightEvent,
+  ): Pick<AsOfState, "version" | "gone"> {
+    const row = { time, cells, matched: false };
+    if (this.#windowOf === undefined) {
+      return change === "row" ? { version: row, gone: false } : NOTHING;
     }
-    return kept(version, waiting);
+    const { start, end } = this.#windowOf(cells);
+    const held = version && this.#windowOf(version.cells);
+    const isHeld = held !== undefined && held.start === start && held.end === end;
+    if (change === "retracted" && !isHeld) return { version, gone };
+    if (held !== undefined && end < held.end) return { version, gone };
+    if (this.#expiry(row) <= time) return { version, gone };
+    return { version: row, gone: change !== "row" };
+  }
+
+  /** When a version is there no more, of itself. */
+  #expiry({ time, cells }: JoinRow): number {
+    return (this.#windowOf?.(cells).end ?? time) + this.#ttl;
   }
 
   due({ version, waiting }: AsOfState): number {
     const over = sizeOf(waiting) > 0 ? waiting.rows[waiting.from]!.time + 1 : Infinity;
-    return Math.min(over, version === undefined ? Infinity : version.time + this.#ttl);
+    return Math.min(over, version === undefined ? Infinity : this.#expiry(version));
   }
 
   /**
@@ -80,29 +129,37 @@ export class AsOfJoin {
    * answers only so many; if some are left, the next timer is due at once.
    */
   timer(state: AsOfState, time: number, emit: EmitJoined): AsOfState | undefined {
-    const { version, waiting } = state;
+    const { version, gone, waiting } = state;
+    const row = gone ? undefined : version;
     const end = Math.min(waiting.to, waiting.from + EMITTED_MAX);
     for (let i = waiting.from; i < end; i++) {
-      const row = waiting.rows[i]!;
-      const seen = version && this.#accepts?.(row, version) !== false ? version : undefined;
-      if (seen !== undefined || this.#alone) emit(row.time, row.time + 1, row, seen);
+      const left = waiting.rows[i]!;
+      const seen = row && this.#accepts?.(left, row) !== false ? row : undefined;
+      if (seen !== undefined || this.#alone) emit(left.time, left.time + 1, left, seen);
     }
-    if (end < waiting.to) return { version, waiting: drop(waiting, end - waiting.from) };
-    const expired = version !== undefined && version.time + this.#ttl <= time;
-    return kept(expired ? undefined : version, emptyBuffer());
+    if (end < waiting.to) return { version, gone, waiting: drop(waiting, end - waiting.from) };
+    const expired = version !== undefined && this.#expiry(version) <= time;
+    return expired ? undefined : kept(version, gone, emptyBuffer());
   }
 
-  write({ version, waiting }: AsOfState, out: ByteWriter): void {
-    out.byte(version === undefined ? 0 : 1);
+  write({ version, gone, waiting }: AsOfState, out: ByteWriter): void {
+    out.byte(version === undefined ? NO_VERSION : gone ? GONE : VERSION);
     if (version !== undefined) writeRow(version, out);
     writeBuffer(waiting, out);
   }
 
   read(from: ByteReader): AsOfState {
-    const version = from.byte() === 1 ? readRow(from) : undefined;
-    return { version, waiting: readBuffer(from) };
+    const format = from.byte();
+    const version = format === NO_VERSION ? undefined : readRow(from);
+    return { version, gone: format === GONE, waiting: readBuffer(from) };
   }
 }
 
-const kept = (version: JoinRow | undefined, waiting: RowBuffer): AsOfState | undefined =>
-  version === undefined && sizeOf(waiting) === 0 ? undefined : { version, waiting };
+const NOTHING = { version: undefined, gone: false };
+
+const kept = (
+  version: JoinRow | undefined,
+  gone: boolean,
+  waiting: RowBuffer,
+): AsOfState | undefined =>
+  version === undefined && sizeOf(waiting) === 0 ? undefined : { version, gone, waiting };

@@ -122,17 +122,18 @@ const interval = (settings: IntervalModel): PureJoin<IntervalState> => {
 
 const asOf = (settings: AsOfModel): PureJoin<AsOfState> => {
   const accepts = settings.equalColours ? sameColour : undefined;
-  const join = new AsOfJoin({ ...settings, accepts });
+  const join = new AsOfJoin({ ...settings, accepts, windowOf: undefined });
   return {
     open: () => join.open(),
     event: (state, event) => {
       const { time, left, right, deletes } = event;
-      const version = deletes ? null : cellsOf(event);
+      const cells = cellsOf(event);
+      const change = deletes ? ("deleted" as const) : ("row" as const);
       return join.event(
         state,
         time,
-        left ? cellsOf(event) : undefined,
-        right ? version : undefined,
+        left ? cells : undefined,
+        right ? { change, cells } : undefined,
       );
     },
     timer: (state, time, emit) => join.timer(state, time, emit),

@@ -11,7 +11,7 @@ import type { Vector } from "../expression/vector.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import type { KeyedOperator, Turn } from "../ordered/keyed-operator.ts";
-import { AsOfJoin, type AsOfState } from "./as-of-join.ts";
+import { AsOfJoin, type AsOfState, type RightEvent, type RowChange } from "./as-of-join.ts";
 import {
   IntervalJoin,
   type Accepts,
@@ -19,12 +19,12 @@ import {
   type IntervalState,
 } from "./interval-join.ts";
 import { JoinedValues } from "./joined-values.ts";
+import { readWindow } from "./side-reader.ts";
 
 /** An event on one side of the join, or on both. */
 export interface JoinEvent {
   readonly left: Uint8Array | undefined;
-  /** Null: as of this event the table has no row. */
-  readonly right: Uint8Array | null | undefined;
+  readonly right: RightEvent | undefined;
 }
 
 const TIMER = "due";
@@ -32,6 +32,8 @@ const TIMER = "due";
 const NONE = 0;
 const CELLS = 1;
 const DELETED = 2;
+const RETRACTED = 3;
+const TAGS = { row: CELLS, deleted: DELETED, retracted: RETRACTED } as const;
 
 /** One of the two ways to join. */
 interface Matching<State> {
@@ -55,7 +57,7 @@ const intervalMatching: MakeMatching<IntervalState> = ({ within, mode }, accepts
   return {
     open: () => join.open(),
     event: (state, time, { left, right }, emit) =>
-      join.event(state, time, left, right ?? undefined, emit),
+      join.event(state, time, left, right?.cells, emit),
     timer: (state, time, emit) => join.timer(state, time, emit),
     due: (state) => join.due(state),
     write: (state, out) => join.write(state, out),
@@ -63,11 +65,12 @@ const intervalMatching: MakeMatching<IntervalState> = ({ within, mode }, accepts
   };
 };
 
-const asOfMatching: MakeMatching<AsOfState> = ({ asOf, mode }, accepts) => {
+const asOfMatching: MakeMatching<AsOfState> = ({ asOf, mode, right: side }, accepts) => {
   const join = new AsOfJoin({
     ttlMs: asOf!.ttlMs ?? Number.POSITIVE_INFINITY,
     mode: mode === "left" ? "left" : "inner",
     accepts,
+    windowOf: side.table && readWindow,
   });
   return {
     open: () => join.open(),
@@ -84,7 +87,10 @@ class JoinOperator<State> implements KeyedOperator<JoinEvent, State> {
   readonly #values: JoinedValues;
   readonly #deleted: Evaluator | undefined;
   readonly #emit: EmitJoined;
+  /** Type of events that retract a result; undefined where the right side is no table of results. */
+  readonly #retraction: number | undefined;
   #deletes: Vector | undefined;
+  #typeIndexes = new Int32Array(0);
 
   constructor(plan: JoinPlan, makeMatching: MakeMatching<State>) {
     this.#values = new JoinedValues(plan);
@@ -92,6 +98,7 @@ class JoinOperator<State> implements KeyedOperator<JoinEvent, State> {
     const { topic, right, asOf } = plan;
     this.#deleted =
       asOf?.deleted && compileExpression(asOf.deleted, { topic, columns: right.columns });
+    this.#retraction = right.table?.retraction;
     this.#emit = (start, end, left, right) => this.#values.add(start, end, left, right);
   }
 
@@ -99,14 +106,20 @@ class JoinOperator<State> implements KeyedOperator<JoinEvent, State> {
     this.#values.left.begin(batch);
     this.#values.right.begin(batch);
     this.#deletes = this.#deleted?.evaluate(batch);
+    this.#typeIndexes = batch.typeIndexes as Int32Array<ArrayBuffer>;
   }
 
   take(row: number): JoinEvent | undefined {
     const left = this.#values.left.take(row);
-    let right: Uint8Array | null | undefined = this.#values.right.take(row);
+    const cells = this.#values.right.take(row);
+    if (cells !== undefined) return { left, right: { change: this.#changeOf(row), cells } };
+    return left === undefined ? undefined : { left, right: undefined };
+  }
+
+  #changeOf(row: number): RowChange {
+    if (this.#retraction === this.#typeIndexes[row]) return "retracted";
     const deletes = this.#deletes;
-    if (right !== undefined && deletes?.valid[row] === 1 && deletes.values[row] === 1) right = null;
-    return left === undefined && right === undefined ? undefined : { left, right };
+    return deletes?.valid[row] === 1 && deletes.values[row] === 1 ? "deleted" : "row";
   }
 
   open(): State {
@@ -151,12 +164,18 @@ class JoinOperator<State> implements KeyedOperator<JoinEvent, State> {
   }
 
   writeEvent({ left, right }: JoinEvent, out: ByteWriter): void {
-    writeSide(left, out);
-    writeSide(right, out);
+    out.byte(left === undefined ? NONE : CELLS);
+    if (left !== undefined) out.block(left);
+    out.byte(right === undefined ? NONE : TAGS[right.change]);
+    if (right !== undefined) out.block(right.cells);
   }
 
   readEvent(from: ByteReader): JoinEvent {
-    return { left: readSide(from) ?? undefined, right: readSide(from) };
+    const left = from.byte() === NONE ? undefined : from.block().slice();
+    const tag = from.byte();
+    if (tag === NONE) return { left, right: undefined };
+    const change = tag === DELETED ? "deleted" : tag === RETRACTED ? "retracted" : "row";
+    return { left, right: { change, cells: from.block().slice() } };
   }
 
   writeState(state: State, out: ByteWriter): void {
@@ -167,14 +186,3 @@ class JoinOperator<State> implements KeyedOperator<JoinEvent, State> {
     return this.#matching.read(from);
   }
 }
-
-const writeSide = (cells: Uint8Array | null | undefined, out: ByteWriter): void => {
-  out.byte(cells === undefined ? NONE : cells === null ? DELETED : CELLS);
-  if (cells) out.block(cells);
-};
-
-const readSide = (from: ByteReader): Uint8Array | null | undefined => {
-  const tag = from.byte();
-  if (tag === NONE) return undefined;
-  return tag === DELETED ? null : from.block().slice();
-};

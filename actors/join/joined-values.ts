@@ -10,6 +10,7 @@ import type {
   SideName,
 } from "../../projections/definition/expression.ts";
 import type { FieldColumn, JoinPlan, TopicPlan } from "../../projections/definition/plan.ts";
+import { WINDOW_END, WINDOW_START } from "../../projections/definition/table-rows.ts";
 import { compileExpression, type Evaluator } from "../expression/evaluator.ts";
 import type { Vector } from "../expression/vector.ts";
 import type { ColumnVector, EventBatch } from "../intake/event-batch.ts";
@@ -21,6 +22,9 @@ import { readCells, SideReader, type CellColumn } from "./side-reader.ts";
 
 const SIDES: readonly SideName[] = ["left", "right"];
 const ROWS_MIN = 16;
+const WINDOW: readonly Expression[] = [WINDOW_START, WINDOW_END].map(({ name }) => ({
+  field: name,
+}));
 
 /** What results need of each side: its fields and parts of the envelope that values mention, each once. */
 const neededOf = (values: readonly Expression[], side: SideName): readonly Expression[] => {
@@ -127,7 +131,12 @@ export class JoinedValues {
     const { topic, on } = plan;
     const values = plan.values;
     const mentioned = on === undefined ? values : [...values, on];
-    const needed = { left: neededOf(mentioned, "left"), right: neededOf(mentioned, "right") };
+    // Of a result its window comes first: `readWindow`.
+    const window = plan.right.table === undefined ? [] : WINDOW;
+    const needed = {
+      left: neededOf(mentioned, "left"),
+      right: [...window, ...neededOf(mentioned, "right")],
+    };
     this.left = new SideReader(plan.left, needed.left, topic);
     this.right = new SideReader(plan.right, needed.right, topic);
     const types = { left: this.left.types, right: this.right.types };

@@ -10,6 +10,7 @@ import { compileExpression, type Evaluator } from "../expression/evaluator.ts";
 import type { Vector } from "../expression/vector.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
+import type { VersionWindow } from "./as-of-join.ts";
 import { JOIN_ROW_BYTES_MAX, JoinLimit } from "./limits.ts";
 
 const NULL = 0;
@@ -77,6 +78,15 @@ const writeCell = (vector: Vector, row: number, out: ByteWriter): void => {
     out.double(vector.values[row]! + 0);
     if (residual !== 0) out.double(residual);
   }
+};
+
+/** Of a row that is a result: its first two cells (`joined-values.ts`). */
+export const readWindow = (cells: Uint8Array): VersionWindow => {
+  const from = new ByteReader(cells);
+  from.byte();
+  const start = from.double();
+  from.byte();
+  return { start, end: from.double() };
 };
 
 /** A column of cells, as vectors are: what `PairBatch` fills. */

@@ -2,14 +2,15 @@
  * The plan that a case runs: of a projection by name, of a definition with its own topics, or of a
  * definition whose topics stand in the case.
  *
- * P1. Each topic has one more event type, the pulse, which no projection reads: an event that moves the
- *     watermark and counts nowhere.
+ * P1. Each topic, of a table too, has one more event type, the pulse, which no projection reads: an event
+ *     that moves the watermark and counts nowhere.
  */
 import type {
   ProjectionDefinition,
   TopicDefinition,
 } from "../../projections/definition/definition.ts";
-import { planProjection, planTopic } from "../../projections/definition/plan-projection.ts";
+import { planTopic } from "../../projections/definition/plan-projection.ts";
+import { ProjectionPlanner } from "../../projections/definition/projection-planner.ts";
 import type {
   EventTypeSchema,
   FieldColumn,
@@ -18,8 +19,8 @@ import type {
   SourcePlan,
   TopicPlan,
 } from "../../projections/definition/plan.ts";
-import { joinInputs } from "../../projections/definition/join-sources.ts";
-import { topicsOf } from "../../projections/definition/make-definition.ts";
+import { joinInputs, tableOf } from "../../projections/definition/join-sources.ts";
+import { tablesOf, topicsOf } from "../../projections/definition/make-definition.ts";
 import { at, Mistakes, shown } from "../../projections/definition/reading.ts";
 import type { Fields } from "../../projections/definition/reading.ts";
 import { DefinitionError, SchemaError } from "../../projections/errors.ts";
@@ -30,8 +31,10 @@ export const PULSE: EventTypeSchema = { name: "tidemark.testkit.Pulse", fields: 
 
 export interface NamedProjection {
   readonly definition: ProjectionDefinition;
-  /** All that it reads. */
+  /** All that it reads, with that of its table. */
   readonly topics: readonly unknown[];
+  /** Among which its table is, if it has one. */
+  readonly tables?: readonly ProjectionDefinition[];
 }
 
 /** Projections that a case may name. */
@@ -74,7 +77,9 @@ export const planCase = (
         "{ window: { kind: tumbling, sizeMs: 1 minute }, aggregates: { n: { fn: count } } }",
     );
   }
-  const inline = (["topic", "topics"] as const).filter((part) => given[part] !== undefined);
+  const inline = (["topic", "topics", "tables"] as const).filter(
+    (part) => given[part] !== undefined,
+  );
   if (typeof projection === "string") {
     const found = find(projection);
     if (found === undefined) {
@@ -83,20 +88,28 @@ export const planCase = (
     for (const part of inline) {
       mistakes.add(part, `${shown(projection)} has its own; leave it out`);
     }
-    return plan(found.definition, loaded(found.topics as readonly Fields[]), mistakes);
+    const topics = loaded(found.topics as readonly Fields[]);
+    return plan(found.definition, topics, found.tables ?? [], mistakes);
   }
   const definition = mistakes.record(projection, "projection");
   if (definition === undefined) return undefined;
   const own = topicsOf(definition as unknown as ProjectionDefinition);
   if (own.length > 0 && inline.length === 0) {
-    return plan(definition, loaded(own as unknown as readonly Fields[]), mistakes);
+    const tables = tablesOf(definition as unknown as ProjectionDefinition);
+    return plan(definition, loaded(own as unknown as readonly Fields[]), tables, mistakes);
   }
-  if (inline.length === 2) {
+  if (given["topic"] !== undefined && given["topics"] !== undefined) {
     return mistakes.add("topics", 'stands beside "topic": move that one in here, too');
   }
+  const tables = (mistakes.items(given["tables"] ?? [], "tables") ?? []).flatMap(
+    (table, index): readonly Fields[] => {
+      const fields = mistakes.record(table, at("tables", index));
+      return fields === undefined ? [] : [fields];
+    },
+  );
   return given["topics"] === undefined
-    ? planInline(definition, given["topic"] ?? {}, mistakes)
-    : planSeveral(definition, given["topics"], mistakes);
+    ? planInline(definition, given["topic"] ?? {}, tables, mistakes)
+    : planSeveral(definition, given["topics"], tables, mistakes);
 };
 
 type Load = (paths: readonly string[]) => SchemaSet;
@@ -113,33 +126,41 @@ interface GivenTopic {
 const loaded = (topics: readonly Fields[]): readonly GivenTopic[] =>
   topics.map((fields) => ({ fields, path: "topic", load: loadSchemas }));
 
-/** The only topic, which the definition need not name. */
+/** The only topic, which the definition need not name, nor a table of it. */
 const planInline = (
   definition: Fields,
   value: unknown,
+  tables: readonly Fields[],
   mistakes: Mistakes,
 ): CasePlan | undefined => {
   const given = mistakes.record(value, "topic");
   if (given === undefined) return undefined;
   const name = given["name"] ?? definition["topic"] ?? TOPIC.name;
   const topic = inlineTopic({ ...given, name }, "topic", mistakes);
-  return topic && plan({ name: "case", topic: name, ...definition }, [topic], mistakes);
+  const whole = { name: "case", topic: name, ...definition };
+  return topic && plan(whole, [topic], readingFrom(name, tables), mistakes);
 };
+
+/** Tables that need not name their topic. */
+const readingFrom = (topic: unknown, tables: readonly Fields[]): readonly ProjectionDefinition[] =>
+  tables.map((table) => ({ topic, ...table }) as unknown as ProjectionDefinition);
 
 /** Topics by their names, of which the definition names those that it reads. */
 const planSeveral = (
   definition: Fields,
   value: unknown,
+  givenTables: readonly Fields[],
   mistakes: Mistakes,
 ): CasePlan | undefined => {
   const given = mistakes.record(value, "topics");
   if (given === undefined) return undefined;
   const names = Object.keys(given);
   if (names.length === 0) return mistakes.add("topics", "is empty; name at least one");
-  const read = namedTopics(names.length === 1 ? { topic: names[0], ...definition } : definition);
+  const only = names.length === 1 ? { topic: names[0] } : {};
+  const tables = givenTables.map((table) => ({ ...only, ...table }));
+  const read = namedTopics({ ...only, ...definition }, tables);
   const before = mistakes.list.length;
-  for (const { path, topic } of read) {
-    const place = `projection.${path}`;
+  for (const { path: place, topic } of read) {
     if (topic === undefined) {
       mistakes.add(place, `is missing: which of the topics ${names.map(shown).join(" and ")}`);
     } else if (typeof topic === "string") {
@@ -164,17 +185,28 @@ const planSeveral = (
   const inOrder = [...new Set(read.map(({ topic }) => topic))].flatMap(
     (name) => topics.find(({ fields }) => fields["name"] === name) ?? [],
   );
-  return plan({ name: "case", topic: read[0]!.topic, ...definition }, inOrder, mistakes);
+  const whole = { name: "case", topic: read[0]!.topic, ...definition };
+  return plan(whole, inOrder, tables as unknown as readonly ProjectionDefinition[], mistakes);
 };
 
-/** The topics that a definition reads, with the paths at which it names them. */
-const namedTopics = (
-  definition: Fields,
-): readonly { readonly path: string; readonly topic: unknown }[] => {
+interface NamedTopic {
+  readonly path: string;
+  readonly topic: unknown;
+}
+
+/** The topics that a definition and its table read, with the paths at which they name them. */
+const namedTopics = (definition: Fields, tables: readonly Fields[]): readonly NamedTopic[] => {
   const ofSides =
     definition["kind"] === "join" ? joinInputs(definition, new Mistakes()) : undefined;
-  const whole = { path: "topic", topic: ofSides?.given["topic"] ?? definition["topic"] };
-  return ofSides?.apart ?? [whole];
+  const whole = { path: "projection.topic", topic: ofSides?.given["topic"] ?? definition["topic"] };
+  return (
+    ofSides?.apart?.flatMap(({ path, topic, projection }): readonly NamedTopic[] => {
+      if (projection === undefined) return [{ path: `projection.${path}`, topic }];
+      const index = tables.findIndex(({ name }) => name === projection);
+      if (index < 0) return [];
+      return [{ path: at(at("tables", index), "topic"), topic: tables[index]!["topic"] }];
+    }) ?? [whole]
+  );
 };
 
 const inlineTopic = (
@@ -241,6 +273,7 @@ const protosOf = (
 const plan = (
   definition: unknown,
   topics: readonly GivenTopic[],
+  tables: readonly ProjectionDefinition[],
   mistakes: Mistakes,
 ): CasePlan | undefined => {
   let part = "topic";
@@ -251,10 +284,21 @@ const plan = (
       return { schemas, topic: planTopic(fields as never, schemas) };
     });
     part = "projection";
-    const [first, ...others] = planned;
-    const plans = others.map(({ topic }) => topic);
-    const made = planProjection(definition as ProjectionDefinition, first!.topic, plans);
-    const sources: readonly Pick<SourcePlan, "topic" | "reads">[] = made.sources ?? [made];
+    const planner = new ProjectionPlanner(
+      planned.map(({ topic }) => topic),
+      [...tables, definition as ProjectionDefinition],
+    );
+    const made = planner.plan(definition as ProjectionDefinition);
+    if (made === undefined) {
+      part = "tables";
+      const wrong = tables.find(({ name }) => name === tableOf(definition as { kind?: string }));
+      throw new Error(
+        `invariant P1: table ${planner.plan(wrong!)?.definition.name} is not planned`,
+      );
+    }
+    const sources: readonly Pick<SourcePlan, "topic" | "reads">[] = made.sources?.map(
+      (source) => source.table ?? source,
+    ) ?? [made];
     let lanes = 0;
     // In the order of the routes, whichever of them the definition names first.
     const read = [...new Set(sources.map(({ topic }) => topic))];
@@ -302,8 +346,14 @@ const withPulse = (given: ProjectionPlan): ProjectionPlan => {
     columns: columnsOf(given.columns),
   };
   if (given.kind !== "join") return { ...given, ...base };
+  /** What a type's index becomes: there is one more for each source before it. */
+  const moved = (index: number): number => {
+    let end = 0;
+    return index + sizes.filter((size) => (end += size) <= index).length;
+  };
   const side = (plan: JoinSidePlan): JoinSidePlan => ({
     ...plan,
+    ...(plan.table && { table: { retraction: moved(plan.table.retraction) } }),
     reads: spread(plan.reads, false),
     columns: columnsOf(plan.columns),
   });
@@ -314,6 +364,7 @@ const withPulse = (given: ProjectionPlan): ProjectionPlan => {
       topic: ofTopic(source.topic, parts),
       reads: spread(source.reads, false, parts),
       columns: columnsOf(source.columns, parts),
+      ...(source.table && { table: withPulse(source.table) }),
     };
   });
   return {

@@ -128,6 +128,8 @@ export interface Case {
   readonly topic?: InlineTopic;
   /** In place of `topic`, by their names, for a projection that reads several. */
   readonly topics?: Readonly<Record<string, Omit<InlineTopic, "name">>>;
+  /** Of a definition that stands in the case: the projection that is its table. */
+  readonly tables?: readonly (ProjectionDefinition | Readonly<Record<string, unknown>>)[];
   /** What the gateway's clock says at first. Default: the latest event time of the case. */
   readonly clock?: Time;
   readonly steps: readonly Step[];

@@ -23,7 +23,16 @@ import type { CheckedCase, CheckedEvent, CheckedStep, LineOf } from "./case.ts";
 import { checkExpectation } from "./check-expectation.ts";
 import { readTime } from "./time.ts";
 
-const CASE_KEYS = ["name", "projection", "topic", "topics", "clock", "steps", "expect"] as const;
+const CASE_KEYS = [
+  "name",
+  "projection",
+  "topic",
+  "topics",
+  "tables",
+  "clock",
+  "steps",
+  "expect",
+] as const;
 const EVENT_KEYS = ["key", "time", "id", "type", "partition", "ingest", "data", "raw"] as const;
 const STEP_KEYS = ["batch", "watermark", "tick", "wait", "expect"] as const;
 const STEP_FORMS =

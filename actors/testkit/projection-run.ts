@@ -244,11 +244,14 @@ export class ProjectionRun {
       const { books } = core.progress();
       for (const account of ACCOUNTS) total[account] += books[account];
     }
-    // What was passed on is in the books of both stages, once as counted and once as events.
-    for (const core of routing) {
-      const passedOn = core.progress().books.counted;
-      total.events -= passedOn;
-      total.counted -= passedOn;
+    // What was passed on is in the books of both stages: as counted in the first, as events in the second,
+    // whose events are rows where there is a table.
+    if (routing.length > 0) {
+      for (const { core } of this.#lanes) {
+        const passedOn = core.progress().books.events;
+        total.events -= passedOn;
+        total.counted -= passedOn;
+      }
     }
     total.events -= this.#pulses;
     total.filtered -= this.#pulses;

@@ -6,11 +6,13 @@
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
-import { rekeyOf } from "../../projections/definition/rekey.ts";
+import { inputOf, rekeyOf } from "../../projections/definition/rekey.ts";
 import type { RekeyPlan, RoutePlan } from "../../projections/definition/rekey.ts";
 import { Intake } from "../intake/intake.ts";
 import { RekeyWriter } from "../rekey/rekey-writer.ts";
-import { RoutingCore } from "../rekey/routing-core.ts";
+import { makeRoutingCore } from "../rekey/table-core.ts";
+import type { EventBatch } from "../intake/event-batch.ts";
+import type { TaskCore } from "../task/task-core.ts";
 
 export interface RoutedBatch {
   readonly partition: number;
@@ -19,12 +21,12 @@ export interface RoutedBatch {
 
 interface RoutingLane {
   intake: Intake;
-  core: RoutingCore;
+  core: TaskCore<EventBatch>;
   sequence: number;
 }
 
 /** The marker fields of a commit, as a committer would write them. */
-const markerOf = (core: RoutingCore, upstream: number): Uint8Array => {
+const markerOf = (core: TaskCore<EventBatch>, upstream: number): Uint8Array => {
   const { watermark, idle, ingestTime } = core.progress();
   return Commit.encode({
     ...Commit.decode(new Uint8Array(0)),
@@ -63,7 +65,7 @@ export class RoutingStage {
     this.#lanes.forEach((_, partition) => this.#commit(partition));
   }
 
-  get cores(): readonly RoutingCore[] {
+  get cores(): readonly TaskCore<EventBatch>[] {
     return this.#lanes.map(({ core }) => core);
   }
 
@@ -72,13 +74,13 @@ export class RoutingStage {
   }
 
   #makeIntake(upstream: number): Intake {
-    const { topic, columns } = this.#routeOf(upstream);
+    const { topic, columns } = inputOf(this.#routeOf(upstream));
     return new Intake(topic, columns);
   }
 
-  #makeCore(upstream: number): RoutingCore {
+  #makeCore(upstream: number): TaskCore<EventBatch> {
     const route = this.#routeOf(upstream);
-    return new RoutingCore({
+    return makeRoutingCore({
       plan: this.#plan,
       rekey: this.#rekey,
       route,
@@ -128,7 +130,7 @@ export class RoutingStage {
 
   /** Fresh tasks that go on from snapshots; gives what changed that should not have. */
   restartTasks(): readonly string[] {
-    const hex = (core: RoutingCore) => Buffer.from(core.digest()).toString("hex");
+    const hex = (core: TaskCore<EventBatch>) => Buffer.from(core.digest()).toString("hex");
     return this.#lanes.flatMap((lane, partition) => {
       const { intake, core } = lane;
       lane.intake = this.#makeIntake(partition);

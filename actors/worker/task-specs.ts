@@ -1,14 +1,14 @@
 /** Makes tasks from plans: which core runs, and under which name it commits. */
 import { unionOfColumns } from "../../projections/definition/columns.ts";
 import type { ProjectionPlan, TopicPlan } from "../../projections/definition/plan.ts";
-import { rekeyOf } from "../../projections/definition/rekey.ts";
+import { inputOf, rekeyOf } from "../../projections/definition/rekey.ts";
 import type { RekeyPlan, RoutePlan } from "../../projections/definition/rekey.ts";
 import { routedTopic } from "../../proto/subjects.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { Intake } from "../intake/intake.ts";
 import type { RekeyedTopic } from "../ports/rekey-log.ts";
 import { RekeyedIntake } from "../rekey/rekeyed-intake.ts";
-import { RoutingCore } from "../rekey/routing-core.ts";
+import { makeRoutingCore } from "../rekey/table-core.ts";
 import { makeCore, makeMergeCore } from "../task/cores.ts";
 import type { MergeInput } from "../task/merge-core.ts";
 import type { BatchIntake } from "../task/partition-actor.ts";
@@ -53,7 +53,7 @@ export const routingSpecs = (
       partition: route.firstUpstream + partition,
     },
     definitionDigest: rekey.digest,
-    makeCore: () => new RoutingCore({ plan, rekey, route, version, partition }),
+    makeCore: () => makeRoutingCore({ plan, rekey, route, version, partition }),
   }));
 };
 
@@ -83,7 +83,9 @@ export interface TopicPlans {
 export const byTopic = (plans: readonly ProjectionPlan[]): readonly TopicPlans[] => {
   const topics = new Map<string, { topic: TopicPlan; plans: Set<ProjectionPlan> }>();
   for (const plan of plans) {
-    const sources = plan.rekeyed ? rekeyOf(plan).routes.map(({ topic }) => topic) : [plan.topic];
+    const sources = plan.rekeyed
+      ? rekeyOf(plan).routes.map((route) => inputOf(route).topic)
+      : [plan.topic];
     for (const topic of sources) {
       const { name } = topic.definition;
       const known = topics.get(name);
@@ -101,7 +103,7 @@ export const intakeOf = ({ topic, plans }: TopicPlans): BatchIntake =>
     unionOfColumns(
       plans.flatMap((plan) =>
         plan.rekeyed
-          ? routesFrom(topic, rekeyOf(plan)).map(({ columns }) => columns)
+          ? routesFrom(topic, rekeyOf(plan)).map((route) => inputOf(route).columns)
           : [plan.columns],
       ),
     ),

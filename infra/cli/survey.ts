@@ -185,7 +185,7 @@ const sameVersion = (a: Found, b: Found): boolean =>
 const sourceOf = ({ topics, projections }: SurveyPlan, projection: string, upstream: number) => {
   const definition = projections.find(({ name }) => name === projection);
   let inputPartition = upstream;
-  for (const topic of definition === undefined ? [] : sourceNames(definition)) {
+  for (const topic of definition === undefined ? [] : sourceNames(definition, projections)) {
     const partitions = topics.find(({ name }) => name === topic)?.partitions;
     if (partitions === undefined || inputPartition < partitions) return { topic, inputPartition };
     inputPartition -= partitions;

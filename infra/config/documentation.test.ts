@@ -104,6 +104,20 @@ describe("DEFINITIONS.md", () => {
   });
 });
 
+it("DEFINITIONS.md has an example of a table of results that plans, and brings the projection along", async () => {
+  const text = (await read("DEFINITIONS.md")).split("\n### Results as a table\n")[1]!;
+  const names = Object.keys(language).filter((name) => /^[a-z]/.test(name));
+  const preamble = `import { ${names.join(", ")} } from "tidemark";\nimport { sales } from "./sales.projection.ts";\n`;
+  await write("table.ts", preamble + blocks(text, "ts")[0]!);
+  const config = await loadConfig({ cwd: folder, environment: {}, files: ["table.ts"] });
+  const [planned] = planConfig(config);
+  const [table, join] = ["daily-spending", "sales-and-days"].map((name) =>
+    planned?.projections.find(({ definition }) => definition.name === name),
+  );
+  expect(table?.rekeyed).toBe(false);
+  expect(join?.sources?.[1]?.table).toBe(table);
+});
+
 describe("DEFINITIONS.md, of patterns", () => {
   const loginsFolder = async (): Promise<string> => {
     const text = (await read("DEFINITIONS.md")).split("\n## Patterns\n")[1]!;

@@ -78,3 +78,55 @@ it("says which topic is missing", async () => {
     /projections\[0\]\.topic: there is no topic "clicked"; the topics are "shown"$/,
   );
 });
+
+const TABLE = `
+  import { count, join, left, projection, right, topic, tumbling } from "tidemark";
+  const schemas = ["./ads.proto"];
+  const shown = topic("shown", { schemas, types: ["ads.Shown"], partitions: 3 });
+  const clicked = topic("clicked", { schemas, types: ["ads.Clicked"], partitions: 2 });
+  const often = projection("often", {
+    source: clicked, window: tumbling("1 hour"), aggregates: { clicks: count() },
+  });
+  export default join("shown-often", {
+    left: { source: shown },
+    right: { source: often },
+    asOf: {},
+    values: { by: left.field("by"), clicks: right.field("clicks") },
+  });`;
+
+it("brings a projection along that is its table, with its topic", async () => {
+  await writeFile(join(cwd, "often.projection.ts"), TABLE);
+  const config = await load();
+  expect(config.projections.map(({ name }) => name).toSorted()).toEqual(["often", "shown-often"]);
+  expect(planConfig(config).map(({ projections }) => projections.length)).toEqual([1, 1]);
+});
+
+it("says which projection is missing that data names as a table", async () => {
+  await writeFile(join(cwd, "often.projection.ts"), TABLE);
+  const { topics, projections } = await load();
+  await rm(join(cwd, "often.projection.ts"));
+  const renamed = projections.map((each) =>
+    each.kind === "join" ? { ...each, right: { projection: "oftn" } } : each,
+  );
+  const data = JSON.stringify({ topics, projections: renamed });
+  await writeFile(join(cwd, "tidemark.config.ts"), `export default ${data};`);
+  const [missing] = await mistakes();
+  expect(missing).toMatch(
+    /projections\[\d\]\.right\.projection: there is no projection "oftn"; did you mean "often"\?$/,
+  );
+});
+
+it("asks for an export of a table that holds functions", async () => {
+  const withCode = TABLE.replace('tumbling("1 hour")', "custom((time) => [[time, time + 1]])")
+    .replace("tumbling }", "custom }")
+    .replace("custom((time)", "custom({ assign: (time)")
+    .replace("time + 1]])", "time + 1]] })");
+  await writeFile(join(cwd, "often.projection.ts"), withCode);
+  const [missing] = await mistakes();
+  expect(missing).toContain('projection "often" holds functions');
+  await writeFile(
+    join(cwd, "often.projection.ts"),
+    withCode.replace("const often", "export const often"),
+  );
+  expect(await mistakes()).toEqual([]);
+});

@@ -11,7 +11,7 @@
  */
 import { dirname, resolve } from "node:path";
 import { nearest } from "../../projections/definition/did-you-mean.ts";
-import { sourceNames } from "../../projections/definition/join-sources.ts";
+import { sourceNames, tableOf } from "../../projections/definition/join-sources.ts";
 import { Mistakes, type Fields } from "../../projections/definition/reading.ts";
 import type { Config } from "./config.ts";
 import { findConfigFile, findProjectionFiles } from "./discover.ts";
@@ -124,7 +124,12 @@ const checkTogether = (config: Config, mistakes: Mistakes): void => {
 /** What is wrong with schemas and fields of the definitions that came through. */
 const notePlanned = ({ topics, projections }: Config, mistakes: Mistakes): void => {
   const known = new Set(topics.map(({ name }) => name));
-  const whole = projections.filter((each) => sourceNames(each).every((name) => known.has(name)));
+  const names = new Set(projections.map(({ name }) => name));
+  const whole = projections.filter(
+    (each) =>
+      names.has(tableOf(each) ?? each.name) &&
+      sourceNames(each, projections).every((name) => known.has(name)),
+  );
   try {
     planConfig({ topics, projections: whole });
   } catch (error) {
@@ -155,7 +160,7 @@ const loadProject = async (
     ]);
     await project.findTopics([...folders].flatMap(findProjectionFiles));
   }
-  project.checkTopics();
+  project.checkSources();
   return project;
 };
 

@@ -2,7 +2,8 @@
  * Plans all that a configuration defines: schemas loaded, fields resolved. Every process plans for
  * itself, from the same files; a definition's digest shows whether they agree.
  */
-import { planProjection, planTopic } from "../../projections/definition/plan-projection.ts";
+import { planTopic } from "../../projections/definition/plan-projection.ts";
+import { ProjectionPlanner } from "../../projections/definition/projection-planner.ts";
 import type { ProjectionPlan, TopicPlan } from "../../projections/definition/plan.ts";
 import { DefinitionError, SchemaError, type Mistake } from "../../projections/errors.ts";
 import { loadSchemas, type SchemaSet } from "../../projections/schema/schema-set.ts";
@@ -46,13 +47,16 @@ export const planConfig = (
     if (schemas === undefined || plan === undefined) return [];
     return { plan, schemas };
   });
-  const plans = planned.map(({ plan }) => plan);
+  const planner = new ProjectionPlanner(
+    planned.map(({ plan }) => plan),
+    config.projections,
+  );
   const withProjections = planned.map(({ plan, schemas }) => ({
     plan,
     schemas,
     projections: config.projections
       .filter((definition) => definition.topic === plan.definition.name)
-      .flatMap((definition) => attempt("", () => planProjection(definition, plan, plans)) ?? []),
+      .flatMap((definition) => attempt("", () => planner.plan(definition)) ?? []),
   }));
   if (mistakes.length > 0) throw new ConfigError({ mistakes });
   return withProjections;

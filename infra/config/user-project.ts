@@ -2,8 +2,8 @@
  * What a project's files define: its topics and projections, and the settings of its configuration
  * file. Gathers every mistake with the file that it is in.
  *
- * U1. A projection brings its topics along. The same definition met twice is one; two that differ
- *     under one name are a mistake.
+ * U1. A projection brings its topics along, and the projection that is its table. The same definition met
+ *     twice is one; two that differ under one name are a mistake.
  */
 import { existsSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
@@ -18,8 +18,8 @@ import { nearest, suggestion } from "../../projections/definition/did-you-mean.t
 import { canonicalJson, writtenDigest } from "../../projections/definition/digest.ts";
 import { KINDS } from "../../projections/definition/kinds.ts";
 import { resolveLookupFiles } from "../../projections/definition/lookup-files.ts";
-import { sourceNames } from "../../projections/definition/join-sources.ts";
-import { topicsOf } from "../../projections/definition/make-definition.ts";
+import { sourceNames, tableOf } from "../../projections/definition/join-sources.ts";
+import { tablesOf, topicsOf } from "../../projections/definition/make-definition.ts";
 import { at, Mistakes, type Fields } from "../../projections/definition/reading.ts";
 import { SHIPPED_MODULE, type CodeOrigin } from "./config.ts";
 import { isProjectionData, type ProjectionFile } from "./discover.ts";
@@ -46,6 +46,9 @@ interface Found<T> {
   /** From a file that cannot give a topic itself. */
   readonly isData?: boolean;
 }
+
+const WHERE_TABLES_ARE =
+  ". Name the file that defines it too, or put both into the projections of tidemark.config.json";
 
 const WHERE_TOPICS_ARE =
   ". Define it in the topics of tidemark.config.json, or name a file with a projection that reads it";
@@ -215,7 +218,7 @@ export class UserProject {
   #missing(): ReadonlySet<unknown> {
     const named = [...this.#projections.values()].flatMap(({ definition }) => [
       definition.topic,
-      ...sourceNames(definition),
+      ...sourceNames(definition, this.projections),
     ]);
     return new Set(named.filter((topic) => !this.#topics.has(topic)));
   }
@@ -230,10 +233,15 @@ export class UserProject {
     }
   }
 
-  /** To be called at the end: a projection that came as data names a topic that someone gave. */
-  checkTopics(): void {
+  /**
+   * To be called at the end: a projection that came as data names a topic, and a projection as its table, that
+   * someone gave.
+   */
+  checkSources(): void {
     for (const { definition, label, isData } of this.#projections.values()) {
-      for (const topic of new Set([definition.topic, ...sourceNames(definition)])) {
+      this.#checkTable(definition, label, isData === true);
+      const names = sourceNames(definition, this.projections);
+      for (const topic of new Set([definition.topic, ...names])) {
         if (this.#topics.has(topic)) continue;
         this.#mistakes.add(
           within(label, "topic"),
@@ -242,6 +250,26 @@ export class UserProject {
             (isData === true ? WHERE_TOPICS_ARE : ""),
         );
       }
+    }
+  }
+
+  #checkTable(definition: ProjectionDefinition, label: string, isData: boolean): void {
+    const name = tableOf(definition);
+    if (name === undefined) return;
+    const table = this.#projections.get(name);
+    if (table === undefined) {
+      this.#mistakes.add(
+        within(label, "right.projection"),
+        `there is no projection ${JSON.stringify(name)}` +
+          suggestion(name, this.#projections.keys(), "projections") +
+          (isData ? WHERE_TABLES_ARE : ""),
+      );
+    } else if (holdsCode(table.definition) && !this.#code.has(name)) {
+      this.#mistakes.add(
+        table.label,
+        `projection ${JSON.stringify(name)} holds functions, which other processes import from its file: ` +
+          "export it there, not only the join that it is the table of",
+      );
     }
   }
 
@@ -310,8 +338,8 @@ export class UserProject {
     this.#put(this.#topics, { definition, label }, "topics");
   }
 
-  /** `module` and `place` say where it was found. */
-  #takeProjection(value: unknown, label: string, module: string, place: Place): void {
+  /** `module` and `place` say where it was found; without a place nobody else can find it there. */
+  #takeProjection(value: unknown, label: string, module: string, place: Place | undefined): void {
     const mistakes = new Mistakes();
     const definition = checkProjection(value, mistakes, undefined)?.definition;
     this.#addAll(mistakes, label);
@@ -320,10 +348,13 @@ export class UserProject {
     for (const topic of topicsOf(value as ProjectionDefinition)) {
       this.#takeTopic(topic, at(label, "source"), folder);
     }
+    for (const table of tablesOf(value as ProjectionDefinition)) {
+      this.#takeProjection(table, within(label, "right.source"), module, undefined);
+    }
     const resolved = resolveLookupFiles(definition, folder);
     const isData = isProjectionData(module);
     this.#put(this.#projections, { definition: resolved, label, isData }, "projections");
-    if (!holdsCode(resolved) || this.#code.has(resolved.name)) return;
+    if (place === undefined || !holdsCode(resolved) || this.#code.has(resolved.name)) return;
     this.#code.set(resolved.name, { module, place, digest: writtenDigest(resolved) });
   }
 

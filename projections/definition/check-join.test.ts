@@ -40,7 +40,11 @@ const planned = (changes: object = {}): JoinPlan =>
   planProjection(data(changes) as JoinProjection, topic, [clicks]);
 const told = (changes: object, withTopic = true): readonly string[] => {
   const mistakes = new Mistakes();
-  checkProjection(data(changes), mistakes, withTopic ? [topic, clicks] : undefined);
+  checkProjection(
+    data(changes),
+    mistakes,
+    withTopic ? { topics: [topic, clicks], projections: [] } : undefined,
+  );
   return mistakes.list.map(({ path, message }) => `${path}: ${message}`);
 };
 const digest = (changes: object = {}): string =>

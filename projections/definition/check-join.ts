@@ -19,16 +19,19 @@ import type {
   JoinSideDefinition,
 } from "./definition.ts";
 import { suggestion } from "./did-you-mean.ts";
+import { canonicalJson } from "./digest.ts";
 import { formatDuration } from "./duration.ts";
 import type { Expression, ExpressionType, SideName } from "./expression.ts";
 import { NAME_RULE, OUTPUT_NAME } from "./output-name.ts";
 import { joinInputs } from "./join-sources.ts";
 import type { JoinPlan, JoinSidePlan, SourcePlan } from "./plan.ts";
 import { ANY_SIGN, at, POSITIVE, shown, Mistakes, type Fields } from "./reading.ts";
+import { RETRACTION_TYPE, ROW_TYPE, windowColumnsOf } from "./table-rows.ts";
 import { columnsOf, readsOf, type UnionPart } from "./union-topic.ts";
 
 export const SIDE_KEYS = [
   "topic",
+  "projection",
   "types",
   "where",
   "key",
@@ -118,7 +121,13 @@ interface CheckedSide {
 
 /** In place of a side after a mistake. */
 const NO_SIDE: CheckedSide = {
-  definition: { topic: "", types: [], where: undefined, key: { event: "key" } },
+  definition: {
+    topic: undefined,
+    projection: undefined,
+    types: [],
+    where: undefined,
+    key: { event: "key" },
+  },
   reads: [],
   scope: undefined,
   selects: undefined,
@@ -132,10 +141,15 @@ const sourceOf = ({ definition, reads, scope, selects, part }: CheckedSide): Sou
   columns: columnsOf(part!, [...scope!.columns.values()]),
   where: selects,
   key: definition.key,
+  ...(part!.table && { table: part!.table }),
 });
 
 /** Its columns are complete once all expressions of the join are checked. */
-const sidePlanOf = ({ definition, reads, scope }: CheckedSide, apart: boolean): JoinSidePlan => ({
+const sidePlanOf = (
+  { definition, reads, scope, part }: CheckedSide,
+  apart: boolean,
+): JoinSidePlan => ({
+  ...(part?.table && { table: { retraction: part.firstType + RETRACTION_TYPE } }),
   reads,
   // Events of sides that are apart were selected before they came together.
   where: apart ? undefined : definition.where,
@@ -178,6 +192,9 @@ const checkSide = (
   }
   const given = mistakes.object(value, path, SIDE_KEYS, 'a side, such as { types: ["ads.Click"] }');
   if (given === undefined) return undefined;
+  if ((given["projection"] ?? undefined) !== undefined) {
+    return checkTable(path, given, join, { mistakes, scope, part });
+  }
   const topic = mistakes.text(given["topic"] ?? join["topic"] ?? "", at(path, "topic"));
   const here = scope?.types.map((type, index) => (isOf(part, index) ? type : undefined));
   const types = checkTypes(given["types"] ?? [], at(path, "types"), mistakes, here, part);
@@ -205,7 +222,63 @@ const checkSide = (
     : undefined;
   if (topic === undefined || key === undefined) return undefined;
   const selects = all && where ? ({ op: "and", args: [all, where] } as const) : (all ?? where);
-  return { definition: { topic, types, where, key }, reads, scope: own, selects, part };
+  const definition = { topic, projection: undefined, types, where, key };
+  return { definition, reads, scope: own, selects, part };
+};
+
+/** Of the results of a projection that is grouped by it. */
+const TABLE_KEY: Expression = { event: "key" };
+
+/** A side whose rows are results of a projection. */
+const checkTable = (
+  path: SideName,
+  given: Fields,
+  join: Fields,
+  { mistakes, scope, part }: Omit<SideContext, "apart">,
+): CheckedSide | undefined => {
+  const projection = mistakes.text(given["projection"], at(path, "projection"));
+  const asOf = (join["asOf"] ?? undefined) !== undefined;
+  if (path !== "right" || !asOf) {
+    return mistakes.add(
+      at(path, "projection"),
+      'a projection can only be a table: on the right side, with "asOf"',
+    );
+  }
+  const instead: Readonly<Record<string, string>> = {
+    topic: "the projection has its own",
+    types: "its rows are the results of the projection",
+    where: 'say in "asOf.deleted" which rows are none',
+    key: "its rows have the keys of the projection's results",
+  };
+  for (const [key, why] of Object.entries(instead)) {
+    const value = given[key] ?? undefined;
+    // What a definition has that was checked before.
+    const isDefault =
+      value === undefined ||
+      (Array.isArray(value) && value.length === 0) ||
+      (key === "key" && canonicalJson(value) === canonicalJson(TABLE_KEY));
+    if (!isDefault) mistakes.add(at(path, key), `a table has none: ${why}; leave it out`);
+  }
+  if (projection === undefined) return undefined;
+  const reads = scope?.types.map((_, index) => isOf(part, index)) ?? [];
+  const row = (part?.firstType ?? 0) + ROW_TYPE;
+  // Of a retraction nothing is read but its window.
+  const own: Scope | undefined = scope && {
+    types: scope.types.map((type, index) => (index === row ? type : undefined)),
+    columns: new Map(),
+  };
+  if (part !== undefined && own !== undefined) {
+    for (const column of windowColumnsOf(own.types.length, part.firstType)) {
+      own.columns.set(column.path, column);
+    }
+  }
+  return {
+    definition: { topic: undefined, projection, types: [], where: undefined, key: TABLE_KEY },
+    reads,
+    scope: own,
+    selects: undefined,
+    part,
+  };
 };
 
 const isOf = (part: UnionPart | undefined, type: number): boolean =>

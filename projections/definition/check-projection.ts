@@ -10,10 +10,11 @@ import type { ProjectionBase, ProjectionDefinition, SubjectsDefinition } from ".
 import { suggestion } from "./did-you-mean.ts";
 import { DEFAULT_KIND, KINDS } from "./kinds.ts";
 import { checkKey, isEventKey } from "./check-key.ts";
-import type { Inputs } from "./checked-kind.ts";
-import type { FieldColumn, ProjectionKind, TopicPlan } from "./plan.ts";
+import type { NamedSource } from "./checked-kind.ts";
+import type { FieldColumn, ProjectionKind, ProjectionPlan, TopicPlan } from "./plan.ts";
 import { at, BUCKETS, shown, type Mistakes } from "./reading.ts";
-import { unionOfTopics, type UnionTopic } from "./union-topic.ts";
+import { whyNoTable } from "./table-rows.ts";
+import { isTableType, unionOf, type UnionSource, type UnionTopic } from "./union-topic.ts";
 
 /** Meaningful only if no mistake was noted. */
 export interface CheckedProjection {
@@ -41,10 +42,17 @@ export const BASE_KEYS = [
   "subjects",
 ] as const satisfies readonly (keyof ProjectionBase)[];
 
+/** What sources are found in. */
+export interface KnownSources {
+  readonly topics: readonly TopicPlan[];
+  /** Projections that may be a table. */
+  readonly projections: readonly ProjectionPlan[];
+}
+
 export const checkProjection = (
   value: unknown,
   mistakes: Mistakes,
-  topics: readonly TopicPlan[] | undefined,
+  known: KnownSources | undefined,
 ): CheckedProjection | undefined => {
   const named = mistakes.record(value, "");
   if (named === undefined) return undefined;
@@ -56,13 +64,17 @@ export const checkProjection = (
   const inputs = checker.inputs?.(written, mistakes) ?? { given: written, apart: undefined };
   const { given } = inputs;
   const apart = inputs.apart !== undefined;
-  const union = inputs.apart && topics && unionOf(inputs.apart, topics, mistakes);
-  const topic = apart ? union : topics?.[0];
+  const union = inputs.apart && known && findSources(inputs.apart, known, mistakes);
+  const topic = apart ? union : known?.topics[0];
   const name = checkName(given["name"], "name", mistakes);
   const description = mistakes.text(given["description"] ?? "", "description");
   const topicName = checkTopicName(given["topic"], mistakes, apart ? undefined : topic);
   const types = checkTypes(given["types"] ?? [], mistakes, topic);
-  const reads = topic?.types.map((type) => types.length === 0 || types.includes(type.name)) ?? [];
+  const isRead = (name: string, index: number): boolean =>
+    types.length === 0 ||
+    types.includes(name) ||
+    (union !== undefined && isTableType(union, index));
+  const reads = topic?.types.map((type, index) => isRead(type.name, index)) ?? [];
   const scope: Scope | undefined = topic && {
     types: topic.types.map((type, index) => (reads[index] ? type : undefined)),
     columns: new Map(),
@@ -95,20 +107,47 @@ export const checkProjection = (
   };
 };
 
-const unionOf = (
-  sources: NonNullable<Inputs["apart"]>,
-  topics: readonly TopicPlan[],
+const findSources = (
+  sources: readonly NamedSource[],
+  known: KnownSources,
   mistakes: Mistakes,
 ): UnionTopic | undefined => {
+  const found = sources.flatMap((source) =>
+    source.projection === undefined
+      ? (findTopic(source, known, mistakes) ?? [])
+      : (findTable(source, known, mistakes) ?? []),
+  );
+  return found.length === sources.length ? unionOf(found) : undefined;
+};
+
+const findTopic = (
+  { path, topic }: NamedSource,
+  { topics }: KnownSources,
+  mistakes: Mistakes,
+): UnionSource | undefined => {
   const names = topics.map(({ definition }) => definition.name);
-  const found = sources.flatMap(({ path, topic }) => {
-    const plan = topics[names.indexOf(topic as string)];
-    if (plan === undefined && typeof topic === "string") {
-      mistakes.add(path, `there is no topic ${shown(topic)}${suggestion(topic, names, "topics")}`);
-    }
-    return plan ?? [];
-  });
-  return found.length === sources.length ? unionOfTopics(found) : undefined;
+  const plan = topics[names.indexOf(topic as string)];
+  if (plan !== undefined) return { topic: plan };
+  if (typeof topic !== "string") return undefined;
+  const near = suggestion(topic, names, "topics");
+  return mistakes.add(path, `there is no topic ${shown(topic)}${near}`);
+};
+
+const findTable = (
+  { path, projection }: NamedSource,
+  { projections }: KnownSources,
+  mistakes: Mistakes,
+): UnionSource | undefined => {
+  if (typeof projection !== "string") return undefined;
+  const names = projections.map(({ definition }) => definition.name);
+  const table = projections[names.indexOf(projection)];
+  if (table === undefined) {
+    const near = suggestion(projection, names, "projections");
+    return mistakes.add(path, `there is no projection ${shown(projection)}${near}`);
+  }
+  const why = whyNoTable(table);
+  if (why === undefined) return { table };
+  return mistakes.add(path, `${shown(projection)} cannot be a table: ${why}`);
 };
 
 const checkTopicName = (value: unknown, mistakes: Mistakes, topic: TopicPlan | undefined) => {

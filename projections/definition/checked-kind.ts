@@ -21,8 +21,15 @@ export interface KindContext {
 export interface Inputs {
   /** With the topic and the key of the whole projection, where only its parts tell them. */
   readonly given: Fields;
-  /** The topics of its sources, with the paths that name them; undefined for one topic by one key. */
-  readonly apart: readonly { readonly path: string; readonly topic: unknown }[] | undefined;
+  /** Its sources, with the paths that name them; undefined for one topic by one key. */
+  readonly apart: readonly NamedSource[] | undefined;
+}
+
+/** A topic, or a projection whose results are read. */
+export interface NamedSource {
+  readonly path: string;
+  readonly topic: unknown;
+  readonly projection: unknown;
 }
 
 /** Meaningful only if no mistake was noted. */

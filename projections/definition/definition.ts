@@ -91,7 +91,10 @@ export type JoinMode = "inner" | "left" | "right" | "full" | "semi" | "anti";
 
 /** Events of one input of a join. */
 export interface JoinSideDefinition {
-  readonly topic: string;
+  /** Undefined if its rows are the results of a projection. */
+  readonly topic: string | undefined;
+  /** The projection, by its name: only on the right, as of event time. */
+  readonly projection: string | undefined;
   /** Event types that are on this side; all of the topic when empty. An event may be on both. */
   readonly types: readonly string[];
   readonly where: Expression | undefined;

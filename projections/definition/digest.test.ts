@@ -130,7 +130,10 @@ it("covers the rules of a time zone, not only its name", () => {
   const rules = zoneRules("Europe/Berlin");
   const plan = planTopic(topic, parseSchema(PROTO));
   const window = { kind: "calendar", unit: "day", zone: "Europe/Berlin" } as const;
-  const checked = checkProjection({ ...definition, window }, new Mistakes(), [plan])!;
+  const checked = checkProjection({ ...definition, window }, new Mistakes(), {
+    topics: [plan],
+    projections: [],
+  })!;
   const { covered } = checked.kind;
   expect(covered).toMatchObject({ zone: rules.digest });
   const of = (zone: string) =>

@@ -48,6 +48,7 @@ export const coveredOf = ({
   columns,
   where,
   key,
+  table,
 }: SourcePlan): Readonly<Record<string, unknown>> => {
   const { name, partitions, maxOutOfOrdernessMs, maxFutureSkewMs, dedupeHorizonMs } =
     topic.definition;
@@ -60,6 +61,7 @@ export const coveredOf = ({
     columns: columns.map((column) => ({ path: column.path, fields: coveredFields(column, topic) })),
     where,
     key,
+    table: table && { name: table.definition.name, digest: table.digest.join() },
   };
 };
 

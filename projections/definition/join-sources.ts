@@ -4,9 +4,10 @@
  *
  * J1. Sides of one topic by one key lie in one log as they are. All others are brought together by
  *     their keys, in a log of their own: see `rekey.ts`.
+ * J2. A side of results of a projection has the key of those results, and no topic: the projection has one.
  */
 import { checkExpression, printExpression } from "./check-expression.ts";
-import type { Inputs } from "./checked-kind.ts";
+import type { Inputs, NamedSource } from "./checked-kind.ts";
 import { canonicalJson } from "./digest.ts";
 import type { Expression, SideName } from "./expression.ts";
 import { at, Mistakes, shown, type Fields } from "./reading.ts";
@@ -16,7 +17,7 @@ const EVENT_KEY: Expression = { event: "key" };
 
 const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null;
 
-const partOf = (given: Fields, side: SideName, part: "topic" | "key"): unknown => {
+const partOf = (given: Fields, side: SideName, part: "topic" | "key" | "projection"): unknown => {
   const value = given[side];
   return isFields(value) ? (value[part] ?? undefined) : undefined;
 };
@@ -26,23 +27,34 @@ const keyOf = (value: unknown): Expression =>
   checkExpression(value, "key", new Mistakes(), undefined)?.expression ?? EVENT_KEY;
 
 export const joinInputs = (given: Fields, mistakes: Mistakes): Inputs => {
+  const tables = SIDES.map((side) => partOf(given, side, "projection"));
+  const isTable = (index: number): boolean => tables[index] !== undefined;
   const topics = SIDES.map((side) => partOf(given, side, "topic"));
   const keys = SIDES.map((side) => partOf(given, side, "key"));
-  const both = (parts: readonly unknown[]): unknown =>
-    parts.every((part) => part !== undefined) ? parts[0] : undefined;
-  const topic = given["topic"] ?? both(topics);
-  const key = given["key"] ?? both(keys) ?? EVENT_KEY;
+  /** Of all sides but tables, if each says so; the first of them. */
+  const ofAll = (parts: readonly unknown[]): unknown => {
+    const own = parts.filter((_, index) => !isTable(index));
+    return own.every((part) => part !== undefined) ? own[0] : undefined;
+  };
+  const topic = given["topic"] ?? ofAll(topics);
+  const key = given["key"] ?? ofAll(keys) ?? EVENT_KEY;
   const ofSides = SIDES.map((_, index) => ({
-    topic: topics[index] ?? topic,
-    key: keyOf(keys[index] ?? key),
+    topic: isTable(index) ? undefined : (topics[index] ?? topic),
+    projection: tables[index],
+    key: isTable(index) ? EVENT_KEY : keyOf(keys[index] ?? key),
   }));
-  if (typeof topic === "string" && ofSides.every((side) => side.topic !== topic)) {
-    const read = [...new Set(ofSides.map((side) => shown(side.topic)))].join(" and ");
+  const ofTopics = ofSides.filter((_, index) => !isTable(index));
+  if (
+    typeof topic === "string" &&
+    ofTopics.length > 0 &&
+    ofTopics.every((side) => side.topic !== topic)
+  ) {
+    const read = [...new Set(ofTopics.map((side) => shown(side.topic)))].join(" and ");
     mistakes.add("topic", `is ${shown(topic)}, but the sides read ${read}: leave it out`);
   }
   const own = canonicalJson(keyOf(key));
-  if (ofSides.every((side) => canonicalJson(side.key) !== own)) {
-    const by = [...new Set(ofSides.map((side) => printExpression(side.key)))].join(" and ");
+  if (ofTopics.length > 0 && ofTopics.every((side) => canonicalJson(side.key) !== own)) {
+    const by = [...new Set(ofTopics.map((side) => printExpression(side.key)))].join(" and ");
     mistakes.add(
       "key",
       `is ${printExpression(keyOf(key))}, but the sides are grouped by ${by}: leave it out`,
@@ -54,19 +66,46 @@ export const joinInputs = (given: Fields, mistakes: Mistakes): Inputs => {
     apart:
       left === right
         ? undefined
-        : SIDES.map((side, index) => ({
-            path: topics[index] === undefined ? "topic" : at(side, "topic"),
+        : SIDES.map((side, index): NamedSource => ({
+            path: isTable(index)
+              ? at(side, "projection")
+              : topics[index] === undefined
+                ? "topic"
+                : at(side, "topic"),
             topic: ofSides[index]!.topic,
+            projection: tables[index],
           })),
   };
 };
 
-/** The names of the topics that a projection reads; one twice if it is grouped by two keys. */
-export const sourceNames = (definition: {
+/** What is looked at to know where a projection's events come from. */
+interface ReadsTopics {
   readonly kind?: string;
+  readonly name: string;
   readonly topic: string;
-}): readonly string[] => {
+}
+
+/** The projection whose results a projection reads as a table. */
+export const tableOf = (definition: { readonly kind?: string }): string | undefined => {
+  if (definition.kind !== "join") return undefined;
+  const projection = partOf(definition as unknown as Fields, "right", "projection");
+  return typeof projection === "string" ? projection : undefined;
+};
+
+/**
+ * The names of the topics that a projection reads; one twice if it is grouped by two keys. `all`: where a
+ * projection that is its table is found; without that its topic is not among them.
+ */
+export const sourceNames = (
+  definition: ReadsTopics,
+  all: readonly ReadsTopics[],
+): readonly string[] => {
   if (definition.kind !== "join") return [definition.topic];
   const { apart } = joinInputs(definition as unknown as Fields, new Mistakes());
-  return apart?.map(({ topic }) => String(topic)) ?? [definition.topic];
+  if (apart === undefined) return [definition.topic];
+  return apart.flatMap(({ topic, projection }) =>
+    projection === undefined
+      ? String(topic)
+      : (all.find(({ name }) => name === projection)?.topic ?? []),
+  );
 };

@@ -32,7 +32,7 @@ test("each side may have a source and a key of its own", () => {
     right: { topic: "clicked", types: ["ads.Clicked"], key: { field: "of" } },
   });
   expect(topicsOf(definition)).toEqual([shown, clicked]);
-  expect(sourceNames(definition)).toEqual(["shown", "clicked"]);
+  expect(sourceNames(definition, [])).toEqual(["shown", "clicked"]);
 });
 
 test("a side without a source has that of the join", () => {
@@ -43,7 +43,7 @@ test("a side without a source has that of the join", () => {
 
 test("one topic by two keys is two sources; by one key it is one", () => {
   const both = (key: typeof event.key) =>
-    sourceNames(join("own", { source: shown, left: {}, right: { key }, ...rest }));
+    sourceNames(join("own", { source: shown, left: {}, right: { key }, ...rest }), []);
   expect(both(field("x"))).toEqual(["shown", "shown"]);
   expect(both(event.key)).toEqual(["shown"]);
 });

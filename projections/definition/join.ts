@@ -2,8 +2,8 @@
 import type {
   JoinMode,
   JoinProjection,
+  ProjectionDefinition,
   SubjectsDefinition,
-  TopicDefinition,
 } from "./definition.ts";
 import type { Duration } from "./duration.ts";
 import {
@@ -12,7 +12,7 @@ import {
   type AnyExpression,
   type BooleanExpression,
 } from "./field-expression.ts";
-import { makeDefinition, type Maker } from "./make-definition.ts";
+import { isProjectionSource, makeDefinition, nameOf, type Maker } from "./make-definition.ts";
 import type { Fields, Mistakes } from "./reading.ts";
 import type { Topic } from "./topic.ts";
 
@@ -25,6 +25,15 @@ export interface JoinSideOptions<Type extends string> {
   readonly source?: Topic<Type>;
   /** What its events are grouped by. Default: that of the join. */
   readonly key?: AnyExpression;
+}
+
+/** The results of a projection as a table: only on the right side, as of event time. */
+export interface JoinTableOptions {
+  /** The projection; grouped by `event.key`, as its rows are. */
+  readonly source: ProjectionDefinition;
+  readonly types?: never;
+  readonly where?: never;
+  readonly key?: never;
 }
 
 export interface JoinOptions<
@@ -41,7 +50,7 @@ export interface JoinOptions<
   /** Which events of both sides. Default: all. */
   readonly where?: BooleanExpression;
   readonly left: JoinSideOptions<Left>;
-  readonly right: JoinSideOptions<Right>;
+  readonly right: JoinSideOptions<Right> | JoinTableOptions;
   /** What events must share to be joined. Default: `event.key`. */
   readonly key?: AnyExpression;
   /** What pairs must be besides: `left.field("x").eq(right.field("x"))`. Default: anything. */
@@ -78,8 +87,6 @@ const SIDE_OPTIONS = [
   "key",
 ] as const satisfies readonly (keyof JoinSideOptions<string>)[];
 
-const nameOf = (source: unknown): unknown => (source as TopicDefinition | undefined)?.name;
-
 /** Options in the names of the data form, with their expressions as data. */
 const asData = (given: Fields, mistakes: Mistakes): Fields => {
   const expression = (value: unknown): unknown =>
@@ -87,9 +94,12 @@ const asData = (given: Fields, mistakes: Mistakes): Fields => {
   const side = (name: "left" | "right"): unknown => {
     if (given[name] === undefined) return undefined;
     const options = mistakes.object(given[name], name, SIDE_OPTIONS);
+    const source = options?.["source"];
+    const isTable = isProjectionSource(source);
     return (
       options && {
-        topic: nameOf(options["source"]),
+        topic: isTable ? undefined : nameOf(source),
+        projection: isTable ? nameOf(source) : undefined,
         types: options["types"],
         where: expression(options["where"]),
         key: expression(options["key"]),
@@ -134,6 +144,8 @@ const MAKER: Maker = {
     topic: "source",
     "left.topic": "left.source",
     "right.topic": "right.source",
+    "left.projection": "left.source",
+    "right.projection": "right.source",
     "within.beforeMs": "within.before",
     "within.afterMs": "within.after",
     "asOf.ttlMs": "asOf.ttl",

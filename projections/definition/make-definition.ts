@@ -11,10 +11,25 @@ import { at, Mistakes, type Fields } from "./reading.ts";
 
 // Registered, so that a definition made by another copy of this package is understood too.
 const TOPICS = Symbol.for("tidemark.topics");
+const TABLES = Symbol.for("tidemark.tables");
 
-/** The topics that were given as `source`, each once; none for definitions that came as JSON. */
+/**
+ * The topics that were given as `source`, each once, and those of projections that were; none for definitions
+ * that came as JSON.
+ */
 export const topicsOf = (definition: ProjectionDefinition): readonly TopicDefinition[] =>
   (definition as { readonly [TOPICS]?: readonly TopicDefinition[] })[TOPICS] ?? [];
+
+/** The projections that were given as `source`: tables. */
+export const tablesOf = (definition: ProjectionDefinition): readonly ProjectionDefinition[] =>
+  (definition as { readonly [TABLES]?: readonly ProjectionDefinition[] })[TABLES] ?? [];
+
+export const nameOf = (source: unknown): unknown =>
+  (source as { readonly name?: unknown } | undefined)?.name;
+
+/** Topics have no subjects. */
+export const isProjectionSource = (source: unknown): source is ProjectionDefinition =>
+  typeof source === "object" && source !== null && "subjects" in source;
 
 export interface Maker {
   /** Beside those of every kind. */
@@ -32,12 +47,18 @@ const BASE_OPTIONS = ["source", "description", "types", "where", "key", "subject
 const expression = (value: unknown): unknown =>
   value === undefined ? undefined : optionExpression(value);
 
-/** The topics that the options name; the first is that of the whole projection. */
+interface Sources {
+  /** The first is that of the whole projection. */
+  readonly topics: readonly TopicDefinition[];
+  readonly tables: readonly ProjectionDefinition[];
+}
+
+/** What the options name as `source`. */
 const checkSources = (
   given: Fields,
   parts: Readonly<Record<string, unknown>>,
   mistakes: Mistakes,
-): readonly TopicDefinition[] => {
+): Sources => {
   const ofParts = Object.entries(parts);
   // May be left out where each part has one.
   const isOwn = ofParts.length > 0 && ofParts.every(([, source]) => source !== undefined);
@@ -45,8 +66,11 @@ const checkSources = (
     ...(given["source"] === undefined && isOwn ? [] : [["source", given["source"]] as const]),
     ...ofParts.filter(([, source]) => source !== undefined),
   ];
+  // Where else a projection is no source, the check of the data says.
+  const tables = ofParts.flatMap(([, source]) => (isProjectionSource(source) ? source : []));
   const sources = named.flatMap(([path, source]) => {
-    if (typeof (source as TopicDefinition | undefined)?.name === "string") {
+    if ((tables as readonly unknown[]).includes(source) && path !== "source") return [];
+    if (typeof nameOf(source) === "string" && !isProjectionSource(source)) {
       return source as TopicDefinition;
     }
     return mistakes.add(path, 'must be a topic, for example topic("orders", { ... })') ?? [];
@@ -64,7 +88,8 @@ const checkSources = (
       "types",
     );
   });
-  return [...new Map(sources.map((source) => [source.name, source])).values()];
+  const all = [...sources, ...tables.flatMap(topicsOf)];
+  return { topics: [...new Map(all.map((source) => [source.name, source])).values()], tables };
 };
 
 /** Throws a {@link DefinitionError} that lists every mistake. */
@@ -77,7 +102,7 @@ export const makeDefinition = (
   const subject = `projection ${JSON.stringify(name)}`;
   const given = mistakes.object(options, "", [...BASE_OPTIONS, ...own]);
   if (given === undefined) throw new DefinitionError(subject, mistakes.list);
-  const topics = checkSources(given, sources?.(given) ?? {}, mistakes);
+  const { topics, tables } = checkSources(given, sources?.(given) ?? {}, mistakes);
   const checked = checkProjection(
     {
       name,
@@ -99,5 +124,8 @@ export const makeDefinition = (
     }));
     throw new DefinitionError(subject, written);
   }
-  return Object.defineProperty(checked.definition, TOPICS, { value: topics });
+  return Object.defineProperties(checked.definition, {
+    [TOPICS]: { value: topics },
+    [TABLES]: { value: tables },
+  });
 };

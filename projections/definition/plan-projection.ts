@@ -52,15 +52,19 @@ type PlanOf<Definition extends ProjectionDefinition> = Extract<
 
 /**
  * Throws a {@link DefinitionError} that lists every mistake. `topic` is that of the definition; `others`
- * are those that only a part of it reads, such as a side of a join.
+ * are those that only a part of it reads, such as a side of a join; `projections` those that may be its table.
  */
 export const planProjection = <const Definition extends ProjectionDefinition>(
   definition: Definition,
   topic: TopicPlan,
   others: readonly TopicPlan[] = [],
+  projections: readonly ProjectionPlan[] = [],
 ): PlanOf<Definition> => {
   const mistakes = new Mistakes();
-  const resolved = checkProjection(definition, mistakes, [topic, ...others]);
+  const resolved = checkProjection(definition, mistakes, {
+    topics: [topic, ...others],
+    projections,
+  });
   // Once more without the topic: the same data, with the names of enum values still in it.
   const written = checkProjection(definition, new Mistakes(), undefined)?.definition;
   if (resolved === undefined || written === undefined || mistakes.list.length > 0) {

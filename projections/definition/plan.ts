@@ -84,6 +84,8 @@ export interface AggregatePlan {
 
 /** One side of a join; its columns may differ from those of the same names on the other side. */
 export interface JoinSidePlan {
+  /** Of a side whose rows are results of a projection: see `table-rows.ts`. */
+  readonly table?: { readonly retraction: number };
   /** By type index: whether events of that type are on this side. */
   readonly reads: readonly boolean[];
   readonly where: Expression | undefined;
@@ -105,6 +107,8 @@ export interface SourcePlan {
   readonly columns: readonly FieldColumn[];
   readonly where: Expression | undefined;
   readonly key: Expression;
+  /** Its events are the results of this projection, which `topic` describes as events: `table-rows.ts`. */
+  readonly table?: ProjectionPlan;
 }
 
 /** What the plans of all kinds have. */

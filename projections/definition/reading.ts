@@ -73,7 +73,10 @@ export class Mistakes {
     if (fields === undefined) return undefined;
     for (const key of Object.keys(fields)) {
       if (known.includes(key) || fields[key] === undefined) continue;
-      if (path === "" && key === "$schema") continue;
+      if (path === "" && key === "$schema") {
+        this.text(fields[key], key);
+        continue;
+      }
       const best = nearest(key, known);
       const hint = best === undefined ? "" : ` Did you mean ${JSON.stringify(best)}?`;
       this.add(at(path, key), `unknown key.${hint} The keys here are ${listed(known)}`);

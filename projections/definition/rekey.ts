@@ -7,7 +7,9 @@
  * K1. What users wrote stays as it is: both stages are made from the plan, here and nowhere else.
  * K2. The second stage reads the same payloads. Only its key is another column, the group, and what
  *     did not pass `where` is not there.
- * K3. A route for each source. Where there are several, the type of an event in the second stage tells by
+ * K3. A table, whose events are the results of a projection, has a route like any source: what it passes on
+ *     it computes first (`actors/rekey/table-core.ts`).
+ * K4. A route for each source. Where there are several, the type of an event in the second stage tells by
  *     which of them it came: an event that came by two is there twice.
  */
 import { createHash } from "node:crypto";
@@ -25,6 +27,10 @@ export interface RoutePlan extends SourcePlan {
   /** Of its type 0 in the second stage, whose types are those of all sources. */
   readonly firstType: number;
 }
+
+/** What is decoded for a route: of a table the events that its results are made from. */
+export const inputOf = (route: RoutePlan): Pick<RoutePlan, "topic" | "columns"> =>
+  route.table ?? route;
 
 export interface RekeyPlan {
   readonly routes: readonly RoutePlan[];
@@ -67,17 +73,18 @@ export const rekeyOf = (plan: ProjectionPlan): RekeyPlan => {
 const makeRekey = (plan: ProjectionPlan): RekeyPlan => {
   let upstreams = 0;
   let types = 0;
-  const routes = (plan.sources ?? [plan]).map((source): RoutePlan => {
-    const { topic, reads, where, key } = source;
-    const columns = source.columns.filter(
-      ({ path }) => mentions(where, path) || mentions(key, path),
+  const { topic, reads, columns, where, key } = plan;
+  const own: SourcePlan = { topic, reads, columns, where, key };
+  const routes = (plan.sources ?? [own]).map((source): RoutePlan => {
+    const mentioned = source.columns.filter(
+      ({ path }) => mentions(source.where, path) || mentions(source.key, path),
     );
-    const route = { topic, reads, columns, where, key, firstUpstream: upstreams, firstType: types };
-    upstreams += topic.definition.partitions;
-    types += topic.types.length;
+    const route = { ...source, columns: mentioned, firstUpstream: upstreams, firstType: types };
+    upstreams += source.topic.definition.partitions;
+    types += source.topic.types.length;
     return route;
   });
-  const { partitions } = plan.topic.definition;
+  const { partitions } = topic.definition;
   return {
     routes,
     upstreams,

@@ -12,18 +12,34 @@ import { EXPRESSION } from "./expression-schema.ts";
 import { described, duration, object, optional, text } from "./parts.ts";
 import type { KindForm, Schema } from "./parts.ts";
 
+type SideKeys = { readonly [Key in (typeof SIDE_KEYS)[number]]: Schema };
+
+const nothing: Schema = { type: "null" };
+
 const SIDE: Schema = object(
   {
     topic: optional(text),
+    projection: nothing,
     types: optional({ type: "array", items: text }),
     where: optional(EXPRESSION),
     key: optional(EXPRESSION),
-  } satisfies { readonly [Key in (typeof SIDE_KEYS)[number]]: Schema },
+  } satisfies SideKeys,
   [],
 );
 
+/** What a topic's events would have, a table has only as its default. */
+const TABLE: Schema = object(
+  {
+    topic: nothing,
+    projection: described("The projection whose results are the rows.", text),
+    types: optional({ type: "array", maxItems: 0 }),
+    where: nothing,
+    key: optional({ const: { event: "key" } }),
+  } satisfies SideKeys,
+  ["projection"],
+);
+
 const bound = duration(ANY_SIGN);
-const nothing: Schema = { type: "null" };
 const something: Schema = { not: nothing };
 const named = (key: string): Schema => ({
   type: "object",
@@ -34,7 +50,9 @@ const named = (key: string): Schema => ({
 export const JOIN: KindForm<JoinProjection> = {
   options: {
     left: described("Which events are on the left side.", SIDE),
-    right: described("Which events are on the right side.", SIDE),
+    right: described("Which events are on the right side, or whose results.", {
+      anyOf: [SIDE, TABLE],
+    }),
     on: described("What pairs must be besides, over both sides.", optional(EXPRESSION)),
     within: described(
       "left.time - before <= right.time <= left.time + after.",
@@ -62,11 +80,22 @@ export const JOIN: KindForm<JoinProjection> = {
   rules: {
     allOf: [
       {
-        anyOf: [named("topic"), { properties: { left: named("topic"), right: named("topic") } }],
+        anyOf: [
+          named("topic"),
+          { properties: { left: named("topic"), right: named("topic") } },
+          { properties: { left: named("topic"), right: named("projection") } },
+        ],
       },
     ],
     anyOf: [
-      { properties: { within: something, asOf: nothing }, required: ["within"] },
+      {
+        properties: {
+          within: something,
+          asOf: nothing,
+          right: { type: "object", properties: { projection: nothing } },
+        },
+        required: ["within"],
+      },
       {
         properties: {
           within: nothing,

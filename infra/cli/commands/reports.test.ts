@@ -101,7 +101,8 @@ it("counts the events of a re-keyed projection where they are read first, and wh
   expect(summarise(report(tasks))[0]).toMatchObject({
     watermark: 3 * HOUR_MS,
     lag: 2,
-    books: { events: 10, counted: 6, late: 2, duplicate: 1 },
+    // One of the eight that were passed on was late, another is on its way.
+    books: { events: 10, counted: 7, late: 2, duplicate: 1 },
   });
 });
 

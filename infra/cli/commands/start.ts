@@ -27,7 +27,7 @@ export const banner = (system: RunningSystem, paint: Paint): string => {
   const redisUrl = withoutCredentials(run.redisUrl);
   const topics = config.topics.map((topic) => {
     const names = config.projections
-      .filter((projection) => sourceNames(projection).includes(topic.name))
+      .filter((projection) => sourceNames(projection, config.projections).includes(topic.name))
       .map(({ name }) => name);
     return [`topic ${topic.name}`, names.length === 0 ? "no projection" : names.join(", ")];
   });

@@ -59,13 +59,15 @@ const addUp = (books: readonly Accounts[]): Accounts =>
   ) as unknown as Accounts;
 
 /**
- * Of both stages of a re-keyed projection: what was passed on is counted in the first, and the events of the
- * second. Without a first stage it is the second.
+ * Of both stages of a re-keyed projection: what is counted in the first is passed on, itself or in the rows
+ * of a table, and is no more counted if the second puts it into another account. Without a first stage it is
+ * the second.
  */
 const inOne = (routing: Accounts, readers: Accounts): Accounts => {
   const both = addUp([routing, readers]);
   if (routing.events === 0) return both;
-  return { ...both, events: routing.events, counted: readers.counted };
+  const otherwise = readers.events - readers.counted;
+  return { ...both, events: routing.events, counted: routing.counted - otherwise };
 };
 
 export const summarise = ({ survey, projections }: StatusReport): readonly ProjectionSummary[] => {

@@ -14,7 +14,7 @@ import {
   type FindProjection,
 } from "../../../actors/testkit/index.ts";
 import { sourceNames } from "../../../projections/definition/join-sources.ts";
-import { topicsOf } from "../../../projections/definition/make-definition.ts";
+import { tablesOf, topicsOf } from "../../../projections/definition/make-definition.ts";
 import { loadConfig } from "../../config/load.ts";
 import { exampleProjections } from "../../config/shipped.ts";
 import { findCaseFiles } from "../case-files.ts";
@@ -69,14 +69,21 @@ const projectionsOf = async (options: TestOptions): Promise<FindProjection> => {
   return (name) => {
     const definition = projections.find((each) => each.name === name);
     if (definition !== undefined) {
-      const names = new Set([definition.topic, ...sourceNames(definition)]);
+      const names = new Set([definition.topic, ...sourceNames(definition, projections)]);
       return {
         definition,
+        tables: projections,
         topics: [...names].flatMap((name) => topics.find((topic) => topic.name === name) ?? []),
       };
     }
     const shipped = exampleProjections.find((each) => each.name === name);
-    return shipped && { definition: shipped, topics: topicsOf(shipped) };
+    return (
+      shipped && {
+        definition: shipped,
+        topics: topicsOf(shipped),
+        tables: tablesOf(shipped),
+      }
+    );
   };
 };
 

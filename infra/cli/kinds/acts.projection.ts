@@ -130,3 +130,13 @@ export const conversions = join("conversions", {
   mode: "left",
   values: { page: left.field("page"), cents: right.field("cents") },
 });
+
+/** What is bought, with how much was done in the last minute that was over by then. */
+export const purchases = join("purchases", {
+  source,
+  left: { types: ["acts.Bought"] },
+  right: { source: minutes },
+  asOf: {},
+  mode: "left",
+  values: { page: left.field("page"), acts: right.field("acts") },
+});

@@ -88,6 +88,11 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     'ann [31T00:30:35, 31T00:31:10) final {"page":"/hats","cents":250}',
     'bob [31T00:30:30, 31T00:31:30) final {"page":"/shoes","cents":null}',
   ],
+  purchases: [
+    'ann [31T00:30:40, 31T00:30:40) final {"page":"/shoes","acts":null}',
+    'ann [31T00:30:41, 31T00:30:41) final {"page":"/poison","acts":null}',
+    'ann [31T00:31:10, 31T00:31:10) final {"page":"/hats","acts":4}',
+  ],
 };
 
 it(

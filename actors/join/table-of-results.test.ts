@@ -1,0 +1,350 @@
+/**
+ * Joins whose table is the results of a projection (decision 023), as properties: random logs of all partitions
+ * through the routing tasks, relay and join, however they interleave and restart, against a model that goes
+ * through each log event by event.
+ */
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
+import type { JoinProjection, WindowProjection } from "../../projections/definition/definition.ts";
+import { planProjection, planTopic } from "../../projections/definition/plan-projection.ts";
+import type { JoinPlan, TopicPlan } from "../../projections/definition/plan.ts";
+import { rekeyOf } from "../../projections/definition/rekey.ts";
+import { parseSchema } from "../../projections/schema/schema-set.ts";
+import { imbalance } from "../task/books-keeper.ts";
+import { propertyRuns } from "../testkit/property-runs.ts";
+import { chances, RekeyedRun, takeChance } from "../testkit/rekeyed-run.ts";
+
+const RUNS = propertyRuns(100);
+const FAR = 1_000_000;
+const PARTITIONS = { orders: 2, payments: 3 };
+type TopicName = keyof typeof PARTITIONS;
+const KEYS = ["ann", "bob", "ü", ""];
+
+const SCHEMA = parseSchema(`
+  syntax = "proto3";
+  message Order { int64 number = 1; }
+  message Payment { int64 cents = 1; }
+`);
+
+/** Orders are never late in their partition, so none is in the join; payments are. */
+const topicOf = (name: TopicName): TopicPlan =>
+  planTopic(
+    {
+      name,
+      partitions: PARTITIONS[name],
+      schemas: ["/shop.proto"],
+      types: [name === "orders" ? "Order" : "Payment"],
+      maxOutOfOrdernessMs: name === "orders" ? 200 : 5,
+      maxFutureSkewMs: 1e9,
+      dedupeHorizonMs: 1e9,
+      idleAfterMs: 1,
+      retentionMs: 1,
+      maxBytes: -1,
+    },
+    SCHEMA,
+  );
+const TOPICS = { orders: topicOf("orders"), payments: topicOf("payments") };
+const OUT_OF_ORDERNESS = TOPICS.payments.definition.maxOutOfOrdernessMs;
+
+interface Model {
+  readonly window: { readonly kind: "tumbling" | "session"; readonly ms: number };
+  readonly latenessMs: number;
+  readonly ttlMs: number;
+  /** Rows of so many payments or more are deleted. */
+  readonly deletedFrom: number;
+}
+
+const planOf = ({ window, latenessMs, ttlMs, deletedFrom }: Model, early: boolean): JoinPlan => {
+  const table = {
+    name: "spending",
+    topic: "payments",
+    window:
+      window.kind === "tumbling"
+        ? { kind: "tumbling", sizeMs: window.ms }
+        : { kind: "session", gapMs: window.ms },
+    allowedLatenessMs: latenessMs,
+    aggregates: { cents: { fn: "sum", of: { field: "cents" } }, payments: { fn: "count" } },
+    emit: early ? { mode: "each" } : { mode: "final" },
+  };
+  const join = {
+    kind: "join",
+    name: "orders-with-spending",
+    left: { topic: "orders" },
+    right: { projection: "spending" },
+    asOf: {
+      ttlMs: Number.isFinite(ttlMs) ? ttlMs : undefined,
+      deleted: { op: "ge", args: [{ field: "payments" }, { literal: deletedFrom }] },
+    },
+    mode: "left",
+    values: {
+      order: { field: "number", side: "left" },
+      cents: { field: "cents", side: "right" },
+      known: { event: "time", side: "right" },
+    },
+  };
+  const { orders, payments } = TOPICS;
+  const planned = planProjection(table as unknown as WindowProjection, payments);
+  return planProjection(join as unknown as JoinProjection, orders, [payments], [planned]);
+};
+
+interface Drawn {
+  readonly key: string;
+  readonly time: number;
+  readonly amount: number;
+}
+
+let drawnIds = 0;
+const encode = (topic: TopicName, events: readonly Drawn[]): Uint8Array =>
+  RecordBatch.encode({
+    ingestTime: FAR,
+    events: events.map(({ key, time, amount }) => ({
+      id: `${++drawnIds}`,
+      type: topic === "orders" ? "Order" : "Payment",
+      key,
+      eventTime: time,
+      data: {
+        $case: "protobuf" as const,
+        value: Buffer.from(new BinaryWriter().uint32(8).int64(amount).finish()),
+      },
+    })),
+    tick: undefined,
+    rekeyed: undefined,
+  }).finish();
+
+/** What the model knows of a result: a row of the table, or that there is none any more. */
+interface Row {
+  readonly time: number;
+  readonly start: number;
+  readonly end: number;
+  readonly cents: number;
+  readonly payments: number;
+  readonly retracts: boolean;
+}
+
+interface Pane {
+  start: number;
+  end: number;
+  cents: number;
+  payments: number;
+  published: boolean;
+}
+
+/** The rows of one key, from the events of its partition: windows kept as a plain list. */
+const rowsOf = (
+  key: string,
+  log: readonly Drawn[],
+  { window, latenessMs }: Model,
+): readonly Row[] => {
+  const rows: Row[] = [];
+  let panes: Pane[] = [];
+  const publish = (pane: Pane, before: number, retracts: boolean): void => {
+    const { start, end, cents, payments } = pane;
+    pane.published = true;
+    rows.push({ time: Math.max(end, before + 1), start, end, cents, payments, retracts });
+  };
+  let watermark = -Infinity;
+  for (const event of log) {
+    if (event.key === key) {
+      const session = window.kind === "session";
+      const first = Math.floor(event.time / window.ms) * window.ms;
+      let start = session ? event.time : first;
+      let end = start + window.ms;
+      const touched = panes.filter((pane) =>
+        session ? pane.start <= end && pane.end >= start : pane.start === start,
+      );
+      start = Math.min(start, ...touched.map((pane) => pane.start));
+      end = Math.max(end, ...touched.map((pane) => pane.end));
+      if (watermark < end - 1 + latenessMs) {
+        const same = touched.find((pane) => pane.start === start && pane.end === end);
+        for (const pane of touched) {
+          if (pane.published && (pane !== same || touched.length > 1))
+            publish(pane, watermark, true);
+        }
+        panes = panes.filter((pane) => !touched.includes(pane));
+        const sum = (of: "cents" | "payments") =>
+          touched.reduce((total, pane) => total + pane[of], 0);
+        const cents = sum("cents") + event.amount;
+        const pane = { start, end, cents, payments: sum("payments") + 1, published: false };
+        panes.push(pane);
+        if (watermark >= end - 1) publish(pane, watermark, false);
+      }
+    }
+    const after = Math.max(watermark, event.time - OUT_OF_ORDERNESS - 1);
+    for (const pane of panes.toSorted((a, b) => a.end - b.end)) {
+      if (!pane.published && pane.end - 1 <= after) publish(pane, watermark, false);
+    }
+    panes = panes.filter(({ end }) => end - 1 + latenessMs > after);
+    watermark = after;
+  }
+  return rows;
+};
+
+/** What an order at `time` sees: all rows up to then, one after the other. */
+const seenAt = (time: number, rows: readonly Row[], model: Model): Row | undefined => {
+  let held: Row | undefined;
+  let gone = false;
+  for (const row of rows.filter((each) => each.time <= time).toSorted((a, b) => a.time - b.time)) {
+    const same = held?.start === row.start && held.end === row.end;
+    if (row.retracts ? !same : held !== undefined && row.end < held.end) continue;
+    if (row.end + model.ttlMs <= row.time) continue;
+    held = row;
+    gone = row.retracts || row.payments >= model.deletedFrom;
+  }
+  return held === undefined || gone || time >= held.end + model.ttlMs ? undefined : held;
+};
+
+const models: fc.Arbitrary<Model> = fc.record({
+  window: fc.record({
+    kind: fc.constantFrom("tumbling" as const, "session" as const),
+    ms: fc.integer({ min: 1, max: 20 }),
+  }),
+  latenessMs: fc.constantFrom(0, 10, 100),
+  ttlMs: fc.oneof(fc.constant(Infinity), fc.integer({ min: 1, max: 60 })),
+  deletedFrom: fc.constantFrom(3, 1_000),
+});
+
+const UPSTREAMS = PARTITIONS.orders + PARTITIONS.payments;
+
+const steps = fc.array(
+  fc.record({
+    upstream: fc.nat(UPSTREAMS - 1),
+    events: fc.array(
+      fc.record({
+        /** Of those that are in the partition. */
+        key: fc.nat(1),
+        time: fc.nat(40),
+        amount: fc.integer({ min: -5, max: 100 }),
+      }),
+      { maxLength: 6 },
+    ),
+    chance: chances,
+  }),
+  { maxLength: 25 },
+);
+
+type Steps = ReturnType<typeof steps.generate>["value"];
+
+const topicOfUpstream = (upstream: number): TopicName =>
+  upstream < PARTITIONS.orders ? "orders" : "payments";
+
+/** As the gateway does: each key is in one partition of a topic. */
+const laneOf = (key: string, topic: TopicName): number =>
+  (topic === "orders" ? 0 : PARTITIONS.orders) + (KEYS.indexOf(key) % PARTITIONS[topic]);
+
+const holds = (model: Model, log: Steps, early: boolean): void => {
+  const run = new RekeyedRun(planOf(model, early));
+  const lanes: Drawn[][] = Array.from({ length: UPSTREAMS }, () => []);
+  const read = (upstream: number, events: readonly Drawn[]): void => {
+    lanes[upstream]!.push(...events);
+    run.route(upstream, encode(topicOfUpstream(upstream), events));
+  };
+  // Each partition has held an event, so that none is idle.
+  const everywhere = (time: number): void => {
+    for (let upstream = 0; upstream < UPSTREAMS; upstream++) {
+      read(upstream, [{ key: `only-${upstream}`, time, amount: 0 }]);
+    }
+  };
+  everywhere(-1_000);
+  // An order of every key at every time: what they see is the whole history of the table.
+  for (let upstream = 0; upstream < PARTITIONS.orders; upstream++) {
+    const keys = KEYS.filter((key) => laneOf(key, "orders") === upstream);
+    const times = Array.from({ length: 160 }, (_, time) => time);
+    read(
+      upstream,
+      times.flatMap((time) => keys.map((key) => ({ key, time, amount: 0 }))),
+    );
+  }
+  for (const [step, { upstream, events, chance }] of log.entries()) {
+    const topic = topicOfUpstream(upstream);
+    const keys = KEYS.filter((key) => laneOf(key, topic) === upstream);
+    // Payments become late little by little; orders look at all that has been and at what is to come.
+    const timeOf = (time: number) => (topic === "orders" ? time * 4 : step * 3 + time);
+    read(
+      upstream,
+      events.map(({ key, time, amount }) => {
+        return { key: keys[key % keys.length]!, time: timeOf(time), amount };
+      }),
+    );
+    takeChance(run, chance);
+  }
+  everywhere(FAR);
+  run.relay();
+
+  const expected = lanes.slice(0, PARTITIONS.orders).flatMap((lane) =>
+    lane
+      .filter(({ key }) => KEYS.includes(key))
+      .map(({ key, time, amount }) => {
+        const rows = rowsOf(key, lanes[laneOf(key, "payments")]!, model);
+        const seen = seenAt(time, rows, model);
+        return `${key} ${time} ${amount}: ${seen?.cents} known at ${seen?.time}`;
+      }),
+  );
+  const published = run.updates
+    .filter(({ key }) => KEYS.includes(key))
+    .map(({ key, windowStart, values }) => {
+      const [order, cents, known] = values.map(({ kind }) => kind?.value);
+      return `${key} ${windowStart} ${String(order)}: ${String(cents)} known at ${String(known)}`;
+    });
+  expect(published.toSorted()).toEqual(expected.toSorted());
+  // The projection's own tasks tell of its dead letters, and no row is late.
+  expect(run.deadLetters).toEqual([]);
+  run.stage.cores.forEach((core, upstream) => {
+    const { books } = core.progress();
+    expect(imbalance(books)).toBe(0);
+    expect(books.events).toBe(lanes[upstream]!.length);
+  });
+};
+
+describe("a table of results", () => {
+  test("is seen as of event time, whatever batches, relay and restarts do", () => {
+    fc.assert(
+      fc.property(models, steps, fc.boolean(), (model, log, early) => holds(model, log, early)),
+      { numRuns: RUNS },
+    );
+  });
+
+  test("gives the same rows, byte for byte, however its topic's events are batched", () => {
+    fc.assert(
+      fc.property(models, steps, (model, log) => {
+        const plan = planOf(model, false);
+        const events = log
+          .flatMap((step) => step.events)
+          .map((event) => ({ ...event, key: KEYS[event.key]! }));
+        const upstream = PARTITIONS.orders;
+        const logOf = (sizes: number): readonly string[] => {
+          drawnIds = 0;
+          const run = new RekeyedRun(plan);
+          for (let from = 0; from < events.length; from += sizes) {
+            run.route(upstream, encode("payments", events.slice(from, from + sizes)));
+          }
+          run.relay();
+          return run.logs
+            .flat()
+            .flatMap((data) =>
+              RecordBatch.decode(data).events.map((event) => JSON.stringify(event)),
+            );
+        };
+        expect(logOf(3)).toEqual(logOf(1));
+        expect(logOf(1_000)).toEqual(logOf(1));
+      }),
+      { numRuns: RUNS },
+    );
+  });
+});
+
+test("a plan has the partitions of both topics as upstreams", () => {
+  const model: Model = {
+    window: { kind: "tumbling", ms: 10 },
+    latenessMs: 0,
+    ttlMs: Infinity,
+    deletedFrom: 3,
+  };
+  const { routes, upstreams, partitions } = rekeyOf(planOf(model, false));
+  expect(routes.map(({ firstUpstream, firstType }) => [firstUpstream, firstType])).toEqual([
+    [0, 0],
+    [2, 1],
+  ]);
+  expect([upstreams, partitions]).toEqual([5, 3]);
+});

@@ -1,0 +1,187 @@
+/**
+ * A routing task whose events are the results of a projection: the table of a join (decision 023). It runs
+ * the projection's own core over a partition of its topic, and passes on what that publishes, as events.
+ *
+ * T1. Which rows are passed on, in which order and with which event time, is a function of the topic's log:
+ *     neither record batches nor commits come into it.
+ * T2. A row's time is the end of its window, or, if event time had passed that when it was published, the
+ *     first millisecond that event time had not passed: so its own partition never makes it late.
+ * T3. Early updates are no rows. Dead letters are the projection's own tasks' to tell.
+ * T4. The books are those of the projection: `counted` is what counts in its results.
+ */
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
+import type { Books, Update } from "../../proto/gen/tidemark/v1/commit.ts";
+import { Event } from "../../proto/gen/tidemark/v1/event.ts";
+import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
+import type { Value } from "../../proto/gen/tidemark/v1/result.ts";
+import { partitionOfBytes } from "../../proto/partitioner.ts";
+import type { FieldSchema, ProjectionPlan } from "../../projections/definition/plan.ts";
+import type { RekeyPlan } from "../../projections/definition/rekey.ts";
+import {
+  RETRACTION_TYPE,
+  ROW_TYPE,
+  valueFieldsOf,
+  WINDOW_END,
+  WINDOW_START,
+} from "../../projections/definition/table-rows.ts";
+import type { EventBatch } from "../intake/event-batch.ts";
+import { ByteReader, ByteWriter, tagOf } from "../kernel/byte-writer.ts";
+import { EVENT_TIME_MAX } from "../kernel/record-batch-scanner.ts";
+import { makeCore } from "../task/cores.ts";
+import { DraftWriter } from "../task/draft-writer.ts";
+import type { RoutedEvent } from "../task/draft-writer.ts";
+import type { Draft, Progress, TaskCore } from "../task/task-core.ts";
+import { readSnapshotHead, writeSnapshotHead } from "../task/task-progress.ts";
+import { RoutingCore } from "./routing-core.ts";
+import type { RoutingOptions } from "./routing-core.ts";
+
+const SNAPSHOT_LAYOUT = 0x746d_7401;
+
+/** The task that routes one partition of a source. */
+export const makeRoutingCore = (options: RoutingOptions): TaskCore<EventBatch> => {
+  const { table } = options.route;
+  return table === undefined ? new RoutingCore(options) : new TableCore(options, table);
+};
+
+const encoder = new TextEncoder();
+
+const VARINT = 0;
+const FIXED64 = 1;
+const BYTES = 2;
+
+/** What does not fit the field's type, or cannot be read by expressions, is null. */
+const writeValue = (
+  { number, scalar }: FieldSchema,
+  kind: Value["kind"],
+  out: BinaryWriter,
+): void => {
+  if (scalar === "sint64" && kind?.$case === "intValue") {
+    out.uint32(tagOf(number, VARINT)).sint64(kind.value);
+  } else if (scalar === "bool" && kind?.$case === "boolValue") {
+    out.uint32(tagOf(number, VARINT)).bool(kind.value);
+  } else if (scalar === "double" && kind?.$case === "doubleValue") {
+    out.uint32(tagOf(number, FIXED64)).double(kind.value);
+  } else if (scalar === "string" && kind?.$case === "stringValue") {
+    out.uint32(tagOf(number, BYTES)).string(kind.value);
+  }
+};
+
+export class TableCore implements TaskCore<EventBatch> {
+  readonly #rekey: RekeyPlan;
+  readonly #core: TaskCore<EventBatch>;
+  readonly #draft = new DraftWriter([], []);
+  readonly #types: readonly string[];
+  readonly #fields: readonly FieldSchema[];
+  readonly #routed: RoutedEvent = {
+    partition: 0,
+    group: new Uint8Array(0),
+    groupStart: 0,
+    groupEnd: 0,
+    sequence: 0,
+    index: 0,
+    ingestTime: 0,
+    watermark: 0,
+    event: new Uint8Array(0),
+    eventStart: 0,
+    eventEnd: 0,
+  };
+
+  constructor({ rekey, route, version, partition }: RoutingOptions, table: ProjectionPlan) {
+    this.#rekey = rekey;
+    this.#core = makeCore(table, version, partition);
+    this.#types = route.topic.types.map(({ name }) => name);
+    this.#fields = valueFieldsOf(table);
+  }
+
+  get pendingBytes(): number {
+    return this.#draft.bytes;
+  }
+
+  get pendingItems(): number {
+    return this.#draft.items;
+  }
+
+  take(): Draft {
+    return this.#draft.take();
+  }
+
+  progress(): Progress {
+    return this.#core.progress();
+  }
+
+  apply(batch: EventBatch): void {
+    const before = this.#core.progress().watermark ?? Number.NEGATIVE_INFINITY;
+    this.#core.apply(batch);
+    if (this.#core.pendingItems === 0) return;
+    for (const fragment of this.#core.take().fragments) {
+      for (const update of Commit.decode(fragment).updates) {
+        if (update.kind !== Kind.KIND_EARLY) this.#route(update, batch, before);
+      }
+    }
+  }
+
+  /** `before`: the watermark that stood before the batch. */
+  #route(update: Update, batch: EventBatch, before: number): void {
+    const { sequence, index } = update;
+    // Published by the event at that position, or after it and before the next.
+    const ofBatch = sequence === batch.sequence && index < batch.count;
+    const watermark = ofBatch ? batch.watermarks[index]! : before;
+    const group = encoder.encode(update.key);
+    const event = this.#eventOf(update, watermark);
+    const routed = this.#routed;
+    routed.partition = partitionOfBytes(group, 0, group.length, this.#rekey.partitions);
+    routed.group = group;
+    routed.groupEnd = group.length;
+    routed.sequence = sequence;
+    routed.index = index;
+    routed.ingestTime = batch.ingestTime;
+    routed.watermark = watermark;
+    routed.event = event;
+    routed.eventEnd = event.length;
+    this.#draft.routed(routed);
+  }
+
+  #eventOf(update: Update, watermark: number): Uint8Array {
+    const { key, windowStart, windowEnd, ordinal, revision, kind } = update;
+    const isRetraction = kind === Kind.KIND_RETRACTION;
+    return Event.encode({
+      id: `${windowStart}/${windowEnd}/${ordinal}/${revision}`,
+      type: this.#types[isRetraction ? RETRACTION_TYPE : ROW_TYPE]!,
+      key,
+      eventTime: Math.min(Math.max(windowEnd, watermark + 1), EVENT_TIME_MAX),
+      data: { $case: "protobuf", value: this.#payloadOf(update, !isRetraction) },
+    }).finish();
+  }
+
+  #payloadOf({ windowStart, windowEnd, values }: Update, withValues: boolean): Buffer {
+    const out = new BinaryWriter();
+    out.uint32(tagOf(WINDOW_START.number, VARINT)).sint64(windowStart);
+    out.uint32(tagOf(WINDOW_END.number, VARINT)).sint64(windowEnd);
+    if (withValues) {
+      this.#fields.forEach((field, index) => writeValue(field, values[index]?.kind, out));
+    }
+    return Buffer.from(out.finish());
+  }
+
+  adoptBooks(books: Books): void {
+    this.#core.adoptBooks(books);
+  }
+
+  digest(): Uint8Array {
+    return this.#core.digest();
+  }
+
+  snapshot(): Uint8Array {
+    const out = new ByteWriter(4096);
+    writeSnapshotHead(out, SNAPSHOT_LAYOUT, this.#rekey.digest);
+    out.block(this.#core.snapshot());
+    return out.finish();
+  }
+
+  restore(snapshot: Uint8Array): void {
+    const from = new ByteReader(snapshot);
+    readSnapshotHead(from, SNAPSHOT_LAYOUT, this.#rekey.digest);
+    this.#core.restore(from.block());
+  }
+}

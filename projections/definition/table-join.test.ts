@@ -1,0 +1,261 @@
+import { describe, expect, it, test } from "vitest";
+import { DefinitionError } from "../errors.ts";
+import { parseSchema } from "../schema/schema-set.ts";
+import { sum, topK } from "./aggregate.ts";
+import type { JoinProjection, ProjectionDefinition, WindowProjection } from "./definition.ts";
+import { early, each } from "./emission.ts";
+import { event, field, left, right } from "./field-expression.ts";
+import { fold } from "./fold.ts";
+import { join, type JoinOptions } from "./join.ts";
+import { sourceNames, tableOf } from "./join-sources.ts";
+import { tablesOf, topicsOf } from "./make-definition.ts";
+import { planTopic } from "./plan-projection.ts";
+import type { JoinPlan } from "./plan.ts";
+import { projection } from "./projection.ts";
+import { ProjectionPlanner } from "./projection-planner.ts";
+import { rekeyOf } from "./rekey.ts";
+import { topic } from "./topic.ts";
+import { global, session, tumbling } from "./windows.ts";
+
+const schemas = parseSchema(`
+  syntax = "proto3";
+  package shop;
+  message Order { string user = 1; int64 cents = 2; }
+  message Payment { string store = 1; int64 cents = 2; }
+`);
+const options = { schemas: ["/shop.proto"], partitions: 3 };
+const orders = topic("orders", { ...options, types: ["shop.Order"], partitions: 2 });
+const payments = topic("payments", { ...options, types: ["shop.Payment"] });
+const TOPICS = [orders, payments].map((each) => planTopic(each, schemas));
+
+const spending = projection("spending", {
+  source: payments,
+  window: tumbling("1 hour"),
+  aggregates: { cents: sum(field("cents")), stores: topK(field("store"), 3) },
+});
+
+const joined = (
+  table: ProjectionDefinition = spending,
+  changes: Partial<JoinOptions<"shop.Order", string>> = {},
+): JoinProjection =>
+  join("orders-with-spending", {
+    left: { source: orders, key: field("user") },
+    right: { source: table },
+    asOf: { deleted: field("cents").eq(0), ttl: "30 days" },
+    mode: "left",
+    values: { order: left.event.id, spent: right.field("cents") },
+    ...changes,
+  });
+
+const planned = (definition: ProjectionDefinition, ...others: ProjectionDefinition[]): JoinPlan =>
+  new ProjectionPlanner(TOPICS, [...others, definition]).plan(definition) as JoinPlan;
+
+const told = (make: () => unknown): readonly string[] => {
+  try {
+    make();
+  } catch (error) {
+    if (!(error instanceof DefinitionError)) throw error;
+    return error.mistakes.map(({ path, message }) => `${path}: ${message}`);
+  }
+  return [];
+};
+
+const asData = (definition: ProjectionDefinition, changes: object = {}): ProjectionDefinition =>
+  JSON.parse(JSON.stringify({ ...definition, ...changes })) as ProjectionDefinition;
+
+describe("a join with the results of a projection as its table", () => {
+  it("names the projection, and brings it along with its topic", () => {
+    const definition = joined();
+    expect(definition.topic).toBe("orders");
+    expect(definition.right).toMatchObject({ topic: undefined, projection: "spending" });
+    expect(tableOf(definition)).toBe("spending");
+    expect(tablesOf(definition)).toEqual([spending]);
+    expect(topicsOf(definition)).toEqual([orders, payments]);
+    expect(sourceNames(definition, [spending])).toEqual(["orders", "payments"]);
+    expect(sourceNames(definition, [])).toEqual(["orders"]);
+  });
+
+  it("has a route for each topic: that of the table runs the projection", () => {
+    const plan = planned(joined(), spending);
+    const [orderRoute, tableRoute] = rekeyOf(plan).routes;
+    expect(plan).toMatchObject({ rekeyed: true, merged: false });
+    expect(orderRoute).toMatchObject({ key: { field: "user" }, firstUpstream: 0, firstType: 0 });
+    expect(orderRoute!.table).toBeUndefined();
+    expect(tableRoute).toMatchObject({ key: { event: "key" }, firstUpstream: 2, firstType: 1 });
+    expect(tableRoute!.table!.definition).toMatchObject({ name: "spending", topic: "payments" });
+    expect(rekeyOf(plan)).toMatchObject({ upstreams: 5, partitions: 3 });
+  });
+
+  it("types its values by those of the results", () => {
+    const plan = planned(
+      joined(spending, {
+        values: { spent: right.field("cents"), since: right.event.time, user: right.event.key },
+      }),
+      spending,
+    );
+    expect(plan.outputs).toEqual([
+      { name: "spent", type: "integer" },
+      { name: "since", type: "integer" },
+      { name: "user", type: "string" },
+    ]);
+  });
+
+  it("reads rows whatever types the whole join names", () => {
+    const plan = planned(joined(spending, { types: ["shop.Order"] }), spending);
+    expect(plan.reads).toEqual([true, true, true]);
+    expect(plan.right.reads).toEqual([false, true, true]);
+  });
+
+  it("is the same as JSON", () => {
+    const written = joined();
+    const plan = planned(asData(written), asData(spending));
+    expect(plan.digest).toEqual(planned(written, spending).digest);
+    expect(plan.definition).toEqual(written);
+  });
+
+  it("has another digest, and another log, when the projection is defined anew", () => {
+    const digestsWith = (changes: object) => {
+      const table = asData(spending, changes);
+      const plan = planned(joined(), table);
+      return [plan.digest, rekeyOf(plan).digest].map((digest) => digest.join());
+    };
+    const before = digestsWith({});
+    expect(digestsWith({ description: "for people" })).toEqual(before);
+    const after = digestsWith({ allowedLatenessMs: 1 });
+    expect(after[0]).not.toBe(before[0]);
+    expect(after[1]).not.toBe(before[1]);
+  });
+
+  it("may have a table that publishes early, which is no row", () => {
+    for (const emit of [each(), early({ every: "1 second" })]) {
+      expect(planned(joined(), asData(spending, { emit })).kind).toBe("join");
+    }
+  });
+});
+
+describe("what cannot be a table", () => {
+  const by = 'right.projection: "spending" cannot be a table: ';
+  const grouped =
+    "a table must be grouped by event.key, so that each partition of its topic holds all that its results need";
+
+  it.each<[string, ProjectionDefinition, string]>([
+    [
+      "grouped by a field",
+      asData(spending, { key: { field: "store" } }),
+      `${by}it is grouped by store; ${grouped}`,
+    ],
+    [
+      "re-keyed",
+      asData(spending, { key: { field: "store" }, window: session({ gap: "1 minute" }) }),
+      `${by}it is grouped by store; ${grouped}`,
+    ],
+    [
+      "without an end",
+      asData(spending, { window: global(), emit: each() }),
+      `${by}its window has no end; a row of a table begins with the end of its window`,
+    ],
+    [
+      "a fold",
+      fold("spending", { source: payments, state: () => ({ cents: 0 }), reduce: (state) => state }),
+      `${by}it is a fold; a table must publish final results, and a fold publishes what it has so far`,
+    ],
+    [
+      "a join by two keys",
+      join("spending", {
+        source: payments,
+        left: {},
+        right: { key: field("store") },
+        within: { after: "1 minute" },
+        values: { cents: left.field("cents") },
+      }),
+      `${by}it is a join of two topics or keys; a table must be computed from one topic, by event.key`,
+    ],
+  ])("%s", (_, table, expected) => {
+    const changes = { asOf: {}, values: { order: left.event.id } };
+    expect(told(() => planned(joined(spending, changes), table))).toEqual([expected]);
+  });
+
+  it("a join with a table", () => {
+    const first = asData(joined(), { name: "first" });
+    const second = asData(joined(), { right: { projection: "first" }, asOf: {} });
+    const values = { order: { event: "id", side: "left" } };
+    expect(told(() => planned(asData(second, { values }), first, spending))).toEqual([
+      'right.projection: "first" cannot be a table: it reads a table itself; a table must be computed from topics alone',
+    ]);
+  });
+
+  it("itself, by however many others", () => {
+    const named = (name: string, table: string) =>
+      asData(joined(), { name, right: { projection: table } });
+    const [a, b, c, d] = [named("a", "b"), named("b", "c"), named("c", "a"), named("d", "a")];
+    const planner = new ProjectionPlanner(TOPICS, [a, b, c, d]);
+    expect(told(() => planner.plan(a))).toEqual([
+      "right.projection: is a table of itself: a reads b reads c reads a",
+    ]);
+    expect(told(() => planner.plan(named("a", "a")))).toHaveLength(1);
+    // The circle's own mistakes say it all.
+    expect(planner.plan(d)).toBeUndefined();
+  });
+});
+
+describe("mistakes", () => {
+  test("no such projection", () => {
+    const definition = asData(joined(), { right: { projection: "spendings" } });
+    const planner = new ProjectionPlanner(TOPICS, [spending, definition]);
+    planner.plan(spending);
+    expect(told(() => planner.plan(definition))).toEqual([
+      'right.projection: there is no projection "spendings"; did you mean "spending"?',
+    ]);
+  });
+
+  test("a table whose own definition is wrong says so itself", () => {
+    const wrong = asData(spending, { where: { field: "nothing" } });
+    const planner = new ProjectionPlanner(TOPICS, [wrong, joined()]);
+    expect(planner.plan(joined())).toBeUndefined();
+    expect(told(() => planner.plan(wrong))).toHaveLength(1);
+  });
+
+  test("no such value, or one that expressions cannot read", () => {
+    const values = { a: right.field("cent"), b: right.field("stores") };
+    expect(told(() => planned(joined(spending, { values }), spending))).toEqual([
+      'values.a.field: event type spending has no field "cent"; did you mean "cents"?',
+      'values.b.field: field "stores" of spending is a message; expressions read single values only',
+    ]);
+  });
+
+  const only = 'a projection can only be a table: on the right side, with "asOf"';
+
+  it.each<[object, readonly string[]]>([
+    [{ asOf: undefined, within: { after: "1 minute" } }, [`right.source: ${only}`]],
+    [{ source: orders, left: { source: spending }, right: {}, asOf: {} }, [`left.source: ${only}`]],
+    [
+      { right: { source: spending, types: ["shop.Payment"], key: field("x"), where: field("y") } },
+      [
+        "right.types: a table has none: its rows are the results of the projection; leave it out",
+        'right.where: a table has none: say in "asOf.deleted" which rows are none; leave it out',
+        "right.key: a table has none: its rows have the keys of the projection's results; leave it out",
+      ],
+    ],
+  ])("%#", (changes, expected) => {
+    expect(told(() => joined(spending, changes as never))).toEqual(expected);
+  });
+});
+
+test("TypeScript takes a projection on the right, alone", () => {
+  const definition: WindowProjection = spending;
+  join("typed", {
+    left: { source: orders },
+    right: { source: definition },
+    asOf: {},
+    values: { n: right.field("cents") },
+  });
+  expect(() =>
+    join("typed", {
+      left: { source: orders },
+      // @ts-expect-error: rows have the keys of the results.
+      right: { source: definition, key: event.key },
+      asOf: {},
+      values: { n: right.field("cents") },
+    }),
+  ).not.toThrow();
+});

@@ -1,0 +1,105 @@
+/**
+ * The results of a projection as events: what a join sees of a projection that is its table (decision 023).
+ *
+ * R1. A result is an event of one of two types: a row, or the retraction of one. Both have the window as
+ *     fields, a row its values too, null where a result has none.
+ * R2. A table's results depend on one partition of one topic each, and have windows that end.
+ */
+import { printExpression } from "./check-expression.ts";
+import type {
+  EventTypeSchema,
+  FieldColumn,
+  FieldSchema,
+  OutputColumn,
+  ProjectionPlan,
+  TopicPlan,
+} from "./plan.ts";
+
+/** Indexes of its two types. */
+export const ROW_TYPE = 0;
+export const RETRACTION_TYPE = 1;
+const ROW_TYPES = 2;
+
+/** Bounds of a result's window. No value of a result has a name like these. */
+const windowField = (bound: "start" | "end", number: number): FieldSchema => ({
+  number,
+  name: `(window ${bound})`,
+  scalar: "sint64",
+  repeated: false,
+  optional: true,
+});
+export const WINDOW_START = windowField("start", 1);
+export const WINDOW_END = windowField("end", 2);
+/** Number of the field of the first value. */
+const FIRST_VALUE = 3;
+
+const SCALARS = {
+  integer: "sint64",
+  double: "double",
+  string: "string",
+  boolean: "bool",
+  // Lists and records: nothing that an expression reads.
+  any: "message",
+} as const satisfies Record<OutputColumn["type"], FieldSchema["scalar"]>;
+
+/** The fields of a projection's values, in their order. */
+export const valueFieldsOf = ({ outputs }: Pick<ProjectionPlan, "outputs">) =>
+  outputs.map(({ name, type }, index): FieldSchema => ({
+    number: FIRST_VALUE + index,
+    name,
+    scalar: SCALARS[type],
+    repeated: false,
+    optional: true,
+  }));
+
+/** The projection's results as a topic: with partitions and settings of the topic that it reads. */
+export const rowTopicOf = (plan: ProjectionPlan): TopicPlan => {
+  const { name } = plan.definition;
+  const window = [WINDOW_START, WINDOW_END];
+  // In the order of ROW_TYPE and RETRACTION_TYPE.
+  const types: readonly EventTypeSchema[] = [
+    { name, fields: [...window, ...valueFieldsOf(plan)] },
+    { name: `${name}.retraction`, fields: window },
+  ];
+  return {
+    definition: { ...plan.topic.definition, types: types.map((type) => type.name) },
+    types,
+  };
+};
+
+/** What rows are ordered by, as columns of a union of topics in which the row types begin at `firstType`. */
+export const windowColumnsOf = (types: number, firstType: number): readonly FieldColumn[] =>
+  [WINDOW_START, WINDOW_END].map((field) => ({
+    path: field.name,
+    type: "integer",
+    fields: Array.from({ length: types }, (_, type) =>
+      type >= firstType && type < firstType + ROW_TYPES ? field : undefined,
+    ),
+  }));
+
+const readsTable = ({ sources = [] }: ProjectionPlan): boolean =>
+  sources.some(({ table }) => table !== undefined);
+
+/** Why a projection cannot be a table; undefined if it can (R2). */
+export const whyNoTable = (plan: ProjectionPlan): string | undefined => {
+  const { definition } = plan;
+  if (readsTable(plan))
+    return "it reads a table itself; a table must be computed from topics alone";
+  if (plan.sources !== undefined) {
+    return "it is a join of two topics or keys; a table must be computed from one topic, by event.key";
+  }
+  if (plan.merged || plan.rekeyed) {
+    return (
+      `it is grouped by ${printExpression(plan.key)}; a table must be grouped by event.key, so that each ` +
+      "partition of its topic holds all that its results need"
+    );
+  }
+  if (definition.kind === "fold") {
+    return "it is a fold; a table must publish final results, and a fold publishes what it has so far";
+  }
+  if ((definition.kind ?? "window") === "window" && "window" in definition) {
+    if (definition.window.kind !== "global") return undefined;
+    return "its window has no end; a row of a table begins with the end of its window";
+  }
+  return undefined;
+};
