@@ -320,6 +320,15 @@ describe.each(LIVES)("aligned windows, $life", ({ restarts }) => {
       ]);
     });
 
+    test("a late event's window is the one that expired last, even if it started first", () => {
+      const run = custom(() => [
+        [0, 100],
+        [10, 20],
+      ]);
+      run.pass(200);
+      expect(outcomesOf(run, ["a", 15])).toEqual(["late [0, 100)"]);
+    });
+
     test("an event that it gives no window, or no sound one, costs that event", () => {
       const run = custom((time) => (time < 0 ? [] : [[time + 1, time + 2]]));
       expect(outcomesOf(run, ["a", -1], ["b", 5])).toEqual([
