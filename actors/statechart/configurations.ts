@@ -6,7 +6,10 @@
  *     on the active states, the history and the transitions taken; not on context or event. So it is recorded
  *     for each such case when it is first met, from XState itself: a machine of the same states, whose
  *     only actions write down that it was their turn, takes the step.
- * G2. What tables do not hold is left to XState: the last step of a machine, and whatever comes when there
+ * G2. Where a step ends, active states and the members of the value are in the order of the machine's
+ *     configuration. XState leaves them in the order in which they were entered and takes transitions of several
+ *     states in it; but no snapshot holds that order, so that a restart would change what comes next.
+ * G3. What tables do not hold is left to XState: the last step of a machine, and whatever comes when there
  *     are CONFIGURATIONS_MAX or STEPS_MAX of them.
  */
 import { createMachine } from "xstate";
@@ -50,6 +53,13 @@ export interface Transition {
 type StateValue = string | { readonly [name: string]: StateValue };
 type History = Readonly<Record<string, readonly StateNode[]>>;
 
+/** As much of XState's snapshots as is read here. */
+interface States {
+  readonly _nodes: readonly StateNode[];
+  readonly historyValue: History;
+  readonly value: StateValue;
+}
+
 /**
  * Which transitions an event may take: one of each region, or else the first whose guard holds of those of
  * states around them, inner ones first.
@@ -81,6 +91,8 @@ export interface Configuration {
   readonly selections: Map<string, Selection>;
   readonly steps: Map<Transition, Step | undefined>;
   readonly stepsOfSeveral: Map<string, Step | undefined>;
+  /** The same, as G2 wants it; found when it is first asked for. */
+  ordered: Configuration | undefined;
 }
 
 /** A part of a step of the recorded machine. */
@@ -120,16 +132,18 @@ export class Configurations {
 
   /** Undefined when there are too many. */
   of(snapshot: AnyMachineSnapshot): Configuration | undefined {
-    const {
-      _nodes: nodes,
-      historyValue,
-      value,
-    } = snapshot as unknown as {
-      readonly _nodes: readonly StateNode[];
-      readonly historyValue: History;
-      readonly value: StateValue;
-    };
+    const { _nodes: nodes, historyValue, value } = snapshot as unknown as States;
     return this.#intern(nodes, historyValue, value);
+  }
+
+  /** The configuration as G2 wants it. Undefined when there are too many. */
+  inOrder(configuration: Configuration): Configuration | undefined {
+    const { history, value } = configuration;
+    if (configuration.ordered === undefined) {
+      const ordered = statesInOrder(this.#machine, value);
+      configuration.ordered = this.#intern(ordered.nodes, history, ordered.value);
+    }
+    return configuration.ordered;
   }
 
   #intern(
@@ -152,6 +166,7 @@ export class Configurations {
       selections: new Map(),
       steps: new Map(),
       stepsOfSeveral: new Map(),
+      ordered: undefined,
     };
     this.#byKey.set(key, configuration);
     return configuration;
@@ -226,11 +241,7 @@ export class Configurations {
   }
 
   #originalOf(snapshot: AnyMachineSnapshot): Configuration | undefined {
-    const { _nodes, historyValue, value } = snapshot as unknown as {
-      readonly _nodes: readonly StateNode[];
-      readonly historyValue: History;
-      readonly value: StateValue;
-    };
+    const { _nodes, historyValue, value } = snapshot as unknown as States;
     const nodes = _nodes.map((node) => this.#originals.get(node)!);
     return this.#intern(nodes, among(historyValue, this.#originals), value);
   }
@@ -311,6 +322,36 @@ export class Configurations {
     }
   }
 }
+
+/** The states of a value, and the value itself, as G2 wants them. */
+const statesInOrder = (machine: AnyStateMachine, value: StateValue) => {
+  const resolved = machine.resolveState({ value } as never) as unknown as States;
+  const root = machine.root as unknown as StateNode;
+  return {
+    nodes: resolved._nodes.toSorted((a, b) => a.order - b.order),
+    value: valueInOrder(root, resolved.value),
+  };
+};
+
+const valueInOrder = ({ states }: StateNode, value: StateValue): StateValue =>
+  typeof value === "string"
+    ? value
+    : Object.fromEntries(
+        Object.keys(states)
+          .filter((name) => Object.hasOwn(value, name))
+          .map((name) => [name, valueInOrder(states[name]!, value[name]!)]),
+      );
+
+/** The snapshot as G2 wants it: itself, if it is that. */
+export const inOrder = (snapshot: AnyMachineSnapshot): AnyMachineSnapshot => {
+  const before = snapshot as unknown as States;
+  const { nodes, value } = statesInOrder(snapshot.machine as AnyStateMachine, before.value);
+  const same =
+    nodes.length === before._nodes.length && nodes.every((node, i) => node === before._nodes[i]);
+  if (same) return snapshot;
+  const tags = new Set(nodes.flatMap((node) => node.tags));
+  return { ...snapshot, _nodes: nodes, value, tags } as unknown as AnyMachineSnapshot;
+};
 
 const among = (history: History, nodes: ReadonlyMap<StateNode, StateNode>): History =>
   Object.fromEntries(

@@ -2,9 +2,10 @@
  * Steps of an XState machine as a pure function: a snapshot and an event in, a snapshot and what was asked
  * for out. With `configurations.ts`, what knows XState's insides.
  *
- * T1. It gives what XState's public `transition` gives (tests hold them against each other, on random
- *     machines too), in a small part of the time: that one makes an actor and a system for every
- *     call, and works out anew which states are left and entered.
+ * T1. It gives what XState's public `transition` gives, but for the order of active states (G2 of
+ *     Configurations), in a small part of the time: that one makes an actor and a system for every call,
+ *     and works out anew which states are left and entered. Tests hold them against each other, on random
+ *     machines too.
  * T2. No clock and no chance: delays come out as data, and scopes have fixed ids.
  * T3. What goes wrong on the short way, or has no place on it, goes the long way, through XState's own
  *     `machine.transition`: so errors have its words. Code of machines is pure, so that it may run twice.
@@ -14,7 +15,7 @@ import { assign, createActor, createMachine } from "xstate";
 import type { ActorScope, AnyMachineSnapshot, AnyStateMachine, EventObject } from "xstate";
 import { evaluateGuard } from "xstate/guards";
 import { MICROSTEPS_OF_TURN_MAX, TurnRefused, threw } from "../ordered/limits.ts";
-import { Configurations } from "./configurations.ts";
+import { Configurations, inOrder } from "./configurations.ts";
 import type {
   Action,
   ActionFunction,
@@ -115,6 +116,14 @@ export class MachineStepper {
     return settled(() => this.machine.getInitialSnapshot(this.#scope as never, input as never));
   }
 
+  /** A snapshot of which this has been kept. */
+  restored(
+    kept: Pick<AnyMachineSnapshot, "value" | "context" | "historyValue">,
+  ): AnyMachineSnapshot {
+    return inOrder(this.machine.resolveState(kept as never));
+  }
+
+  /** From a snapshot that another step or `restored` gave. */
   next(snapshot: AnyMachineSnapshot, event: EventObject): AnyMachineSnapshot {
     this.commands = [];
     try {
@@ -147,7 +156,11 @@ export class MachineStepper {
       eventless = changed || !taken;
     }
     if (this.#spawned) throw new TakeLongWay();
-    return this.#changed ? this.#snapshotOf() : snapshot;
+    if (!this.#changed) return snapshot;
+    const ordered = this.#configurations!.inOrder(this.#configuration);
+    if (ordered === undefined) throw new TakeLongWay();
+    this.#configuration = ordered;
+    return this.#snapshotOf();
   }
 
   #begin(snapshot: AnyMachineSnapshot, event: EventObject): void {
@@ -384,5 +397,5 @@ const settled = (step: () => AnyMachineSnapshot): AnyMachineSnapshot => {
   if (Object.keys(snapshot.children as object).length > 0) {
     throw new TurnRefused("the machine spawns an actor, and a statechart has none");
   }
-  return snapshot;
+  return inOrder(snapshot);
 };

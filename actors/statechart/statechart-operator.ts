@@ -152,8 +152,8 @@ export class StatechartOperator implements KeyedOperator<number, Chart> {
         ids.map((state) => machine.getStateNodeById(state)),
       ]),
     );
-    const snapshot = machine.resolveState({ value, context, historyValue } as never);
-    return { snapshot: snapshot as AnyMachineSnapshot, delayed, nameless: from.varint() };
+    const snapshot = this.#stepper.restored({ value, context, historyValue } as never);
+    return { snapshot, delayed, nameless: from.varint() };
   }
 }
 

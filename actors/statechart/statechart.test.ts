@@ -5,17 +5,18 @@ import {
   createMachine,
   cancel,
   emit,
-  initialTransition,
+  initialTransition as initialTransitionOf,
   raise,
   setup,
   spawnChild,
-  transition,
+  transition as transitionOf,
 } from "xstate";
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from "xstate";
 import { expect, test } from "vitest";
 import { MICROSTEPS_OF_TURN_MAX } from "../ordered/limits.ts";
 import { propertyRuns } from "../testkit/property-runs.ts";
 import { testProjection } from "../testkit/test-projection.ts";
+import { inOrder } from "./configurations.ts";
 import { MachineStepper } from "./machine-step.ts";
 import { EVENTS, randomMachine } from "./random-machine.suite.ts";
 
@@ -76,6 +77,16 @@ const rich = setup({
     },
   },
 });
+
+/** XState's own steps, their snapshots in the order that a restart keeps. */
+const transition = (machine: AnyStateMachine, from: AnyMachineSnapshot, event: EventObject) => {
+  const [snapshot, actions] = transitionOf(machine, from, event);
+  return [inOrder(snapshot), actions] as const;
+};
+const initialTransition = (machine: AnyStateMachine, input?: unknown) => {
+  const [snapshot, actions] = initialTransitionOf(machine, input as never);
+  return [inOrder(snapshot), actions] as const;
+};
 
 const told = (snapshot: AnyMachineSnapshot) => ({
   status: snapshot.status,
@@ -205,10 +216,6 @@ const tried = (step: () => readonly [AnyMachineSnapshot, readonly unknown[]]) =>
   }
 };
 
-/** As after a restart: what a snapshot of a statechart keeps. */
-const restored = (machine: AnyStateMachine, { value, context, historyValue }: AnyMachineSnapshot) =>
-  machine.resolveState({ value, context, historyValue } as never) as AnyMachineSnapshot;
-
 test("T1: steps of random machines are those of XState's own transition, and few go through it", () => {
   let short = 0;
   const event = fc.record({ type: fc.constantFrom(...EVENTS), restart: fc.boolean() });
@@ -222,7 +229,7 @@ test("T1: steps of random machines are those of XState's own transition, and few
         const { machine } = given;
         const stepper = new MachineStepper(machine);
         const first = tried(() => {
-          const [snapshot, actions] = initialTransition(machine, input as never);
+          const [snapshot, actions] = initialTransition(machine, input);
           return [snapshot, asked(actions as never)];
         });
         const ours = tried(() => [stepper.initial(input), stepper.commands]);
@@ -234,7 +241,10 @@ test("T1: steps of random machines are those of XState's own transition, and few
         for (const { type, restart } of events) {
           if (snapshot?.status !== "active" || mine === undefined) return;
           if (restart)
-            [snapshot, mine] = [restored(machine, snapshot), restored(stepper.machine, mine)];
+            [snapshot, mine] = [
+              inOrder(machine.resolveState(snapshot as never)),
+              stepper.restored(mine),
+            ];
           const from: AnyMachineSnapshot = snapshot;
           const fromMine: AnyMachineSnapshot = mine;
           const after = tried(() => {
@@ -262,6 +272,34 @@ test("T1: steps of random machines are those of XState's own transition, and few
     { numRuns: propertyRuns(200), endOnFailure: true },
   );
   expect(short).toBeGreaterThan(0);
+});
+
+test("G2: steps of random machines are the same with a restart before each", () => {
+  fc.assert(
+    fc.property(
+      randomMachine,
+      fc.nat({ max: 6 }),
+      fc.array(fc.constantFrom(...EVENTS), { maxLength: 14 }),
+      (given, input, types) => {
+        fc.pre(given !== undefined);
+        const { machine } = given;
+        const stepper = new MachineStepper(machine);
+        const other = new MachineStepper(machine);
+        let { snapshot } = tried(() => [stepper.initial(input), stepper.commands]);
+        for (const type of types) {
+          if (snapshot?.status !== "active") return;
+          const from: AnyMachineSnapshot = snapshot;
+          const before = other.restored(from);
+          expect(told(before)).toEqual(told(from));
+          const straight = tried(() => [stepper.next(from, { type }), stepper.commands]);
+          const again = tried(() => [other.next(before, { type }), other.commands]);
+          expect(again.given).toEqual(straight.given);
+          snapshot = straight.snapshot ?? from;
+        }
+      },
+    ),
+    { numRuns: propertyRuns(200), endOnFailure: true },
+  );
 });
 
 const TOPIC = { types: { X: { cents: "int32" }, Y: {}, Z: {}, W: {} }, maxOutOfOrdernessMs: 50 };
@@ -373,6 +411,42 @@ test("C4: a history is the same state, whatever restarts lie before it", () => {
     .event({ key: "k", time: 20, type: "Z" })
     .watermark(30)
     .expectBooks({ counted: 2 });
+});
+
+test("C4: regions go on in the order of the machine, whichever of them was entered last", () => {
+  const on = ({ context }: { readonly context: { readonly on: boolean } }) => context.on;
+  const machine = setup({
+    types: { context: {} as { readonly on: boolean }, events: {} as EventObject },
+  }).createMachine({
+    id: "m",
+    type: "parallel",
+    context: { on: false },
+    states: {
+      a: {
+        initial: "first",
+        states: {
+          first: { on: { X: "second" } },
+          second: { always: { guard: on, target: "end", actions: emit({ type: "a" }) } },
+          end: {},
+        },
+      },
+      b: {
+        initial: "first",
+        on: { Y: { actions: assign({ on: true }) } },
+        states: {
+          first: { always: { guard: on, target: "end", actions: emit({ type: "b" }) } },
+          end: {},
+        },
+      },
+    },
+  });
+  // A restart lies between the two, in one run of the case.
+  chart(machine)
+    .events([{ key: "k", time: 1_000, type: "X" }])
+    .watermark(1_100)
+    .events([{ key: "k", time: 1_101, type: "Y" }])
+    .watermark(1_300)
+    .expectUpdates({ window: 1_101, type: "a" }, { window: 1_101, type: "b" });
 });
 
 test("C3: a guard or an action that throws refuses the event, and the machine stays as it was", () => {
