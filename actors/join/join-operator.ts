@@ -4,6 +4,8 @@
  * O1. One timer a key, at the next moment at which something is to be done: so timers are bounded, and
  *     what nobody needs any more is gone when the watermark has passed.
  * O2. Values are evaluated for all results of a turn together, before the first is emitted.
+ * O3. A row of a table of results is never late: where its partition was idle and the others are further, it
+ *     is there from the first moment that is not over.
  */
 import type { JoinPlan } from "../../projections/definition/plan.ts";
 import { compileExpression, type Evaluator } from "../expression/evaluator.ts";
@@ -120,6 +122,11 @@ class JoinOperator<State> implements KeyedOperator<JoinEvent, State> {
     if (this.#retraction === this.#typeIndexes[row]) return "retracted";
     const deletes = this.#deletes;
     return deletes?.valid[row] === 1 && deletes.values[row] === 1 ? "deleted" : "row";
+  }
+
+  /** O3. */
+  isStanding({ right }: JoinEvent): boolean {
+    return right !== undefined && this.#retraction !== undefined;
   }
 
   open(): State {

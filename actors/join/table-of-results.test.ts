@@ -95,12 +95,23 @@ interface Drawn {
   readonly amount: number;
 }
 
+interface Sent extends Omit<Drawn, "amount"> {
+  readonly id: string;
+  readonly amount?: number;
+}
+
 let drawnIds = 0;
 const encode = (topic: TopicName, events: readonly Drawn[]): Uint8Array =>
+  encodeEvents(
+    topic,
+    events.map((event) => ({ ...event, id: `${++drawnIds}` })),
+  );
+
+const encodeEvents = (topic: TopicName, events: readonly Sent[], tick?: number): Uint8Array =>
   RecordBatch.encode({
-    ingestTime: FAR,
-    events: events.map(({ key, time, amount }) => ({
-      id: `${++drawnIds}`,
+    ingestTime: tick ?? FAR,
+    events: events.map(({ id, key, time, amount = 0 }) => ({
+      id,
       type: topic === "orders" ? "Order" : "Payment",
       key,
       eventTime: time,
@@ -109,7 +120,7 @@ const encode = (topic: TopicName, events: readonly Drawn[]): Uint8Array =>
         value: Buffer.from(new BinaryWriter().uint32(8).int64(amount).finish()),
       },
     })),
-    tick: undefined,
+    tick: tick === undefined ? undefined : { time: tick },
     rekeyed: undefined,
   }).finish();
 
@@ -333,6 +344,77 @@ describe("a table of results", () => {
       }),
       { numRuns: RUNS },
     );
+  });
+});
+
+describe("when a row is known", () => {
+  const WITHOUT_END: Model = {
+    window: { kind: "tumbling", ms: 10 },
+    latenessMs: 0,
+    ttlMs: Infinity,
+    deletedFrom: 1_000,
+  };
+
+  /** Of each kind that the intake refuses behind the event that closes the window. */
+  test.each(["duplicate", "future"])(
+    "does not depend on a %s event in the same record batch",
+    (kind) => {
+      const events = [
+        { id: "a", key: "ann", time: 3 },
+        { id: "b", key: "ann", time: 106 },
+        kind === "duplicate"
+          ? { id: "b", key: "ann", time: 106 }
+          : { id: "c", key: "ann", time: FAR + 2e9 },
+      ];
+      const logOf = (size: number): readonly string[] => {
+        const run = new RekeyedRun(planOf(WITHOUT_END, false));
+        for (let from = 0; from < events.length; from += size) {
+          const part = events.slice(from, from + size);
+          run.route(PARTITIONS.orders, encodeEvents("payments", part));
+        }
+        run.relay();
+        return run.logs
+          .flat()
+          .flatMap((data) => RecordBatch.decode(data).events)
+          .map(({ id, eventTime }) => `${id} at ${eventTime}`);
+      };
+      expect(logOf(1)).toEqual(["0/10/0/1 at 10"]);
+      expect(logOf(3)).toEqual(logOf(1));
+    },
+  );
+
+  /** Nobody waits for a partition that is idle: the others are further when a tick closes its windows. */
+  test("a row of a partition that was idle is there from the first moment that is not over", () => {
+    const run = new RekeyedRun(planOf(WITHOUT_END, false));
+    const [orders, payments] = [laneOf("ann", "orders"), laneOf("ann", "payments")];
+    run.route(payments, encodeEvents("payments", [{ id: "p", key: "ann", time: 3, amount: 7 }]));
+    run.route(payments, encodeEvents("payments", [], FAR + 1));
+    for (let upstream = 0; upstream < UPSTREAMS; upstream++) {
+      if (upstream === payments) continue;
+      const id = `only-${upstream}`;
+      run.route(upstream, encode(topicOfUpstream(upstream), [{ key: id, time: 300, amount: 0 }]));
+    }
+    run.relay();
+    // Orders are at 99; now the window [0, 10) closes.
+    run.route(payments, encodeEvents("payments", [], FAR + 50));
+    run.relay();
+    for (const time of [101, 102]) {
+      run.route(orders, encode("orders", [{ key: "ann", time, amount: time }]));
+    }
+    for (let upstream = 0; upstream < UPSTREAMS; upstream++) {
+      const id = `only-${upstream}`;
+      run.route(upstream, encode(topicOfUpstream(upstream), [{ key: id, time: FAR, amount: 0 }]));
+    }
+    run.relay();
+    expect(run.deadLetters).toEqual([]);
+    expect(
+      run.updates
+        .filter(({ key }) => key === "ann")
+        .map(({ windowStart, values }) => [windowStart, ...values.map(({ kind }) => kind?.value)]),
+    ).toEqual([
+      [101, "101", "7", "10"],
+      [102, "102", "7", "10"],
+    ]);
   });
 });
 

@@ -108,7 +108,8 @@ test("what waits for long is moved out of its batches, and is what it was", () =
   for (let sequence = 1; sequence <= 60; sequence++) {
     const batch = batchOf(sequence, [1_000_000 - sequence, sequence], 100_000);
     buffer.begin();
-    for (const row of [0, 1]) buffer.push(batch, row, keys.intern(KEY, 0, KEY.length), row);
+    for (const row of [0, 1])
+      buffer.push(batch, row, keys.intern(KEY, 0, KEY.length), row, batch.eventTimes[row]!);
     kept.unshift(Buffer.from(batch.bytes.subarray(-20)).toString("hex"));
     batch.bytes.fill(0);
     expect(buffer.first.sequence).toBe(sequence);
@@ -144,7 +145,7 @@ test("B1, B2: a buffer that was written and read again is the same", () => {
     buffer.begin();
     const batch = batchOf(sequence, [7, 5, 7, 6], 200);
     for (let row = 0; row < 4; row++) {
-      buffer.push(batch, row, keys.intern(KEY, 0, KEY.length), row);
+      buffer.push(batch, row, keys.intern(KEY, 0, KEY.length), row, batch.eventTimes[row]!);
     }
   }
   const out = new ByteWriter();

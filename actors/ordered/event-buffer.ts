@@ -93,7 +93,8 @@ export class EventBuffer<Event> {
     this.#held.begin();
   }
 
-  push(batch: EventBatch, row: number, keyId: number, event: Event): void {
+  /** `time`: when it leaves; that of the event, or later. */
+  push(batch: EventBatch, row: number, keyId: number, event: Event, time: number): void {
     const slot = this.#slot();
     this.#sequences[slot] = batch.sequence;
     this.#indexes[slot] = row;
@@ -101,8 +102,8 @@ export class EventBuffer<Event> {
     this.#origins[slot] = batch.originOf?.(row);
     const start = batch.eventStarts[row]!;
     const end = batch.eventEnds[row]!;
-    this.#keep(slot, keyId, batch.bytes, start, end, event);
-    this.#order.append(slot, batch.eventTimes[row]!);
+    this.#keep(slot, keyId, batch.bytes, start, end, event, time);
+    this.#order.append(slot, time);
   }
 
   /** Of the event that leaves next; there must be one. It stays as it is until it has left. */
@@ -185,7 +186,7 @@ export class EventBuffer<Event> {
       this.#origins[slot] = origin;
       const encoded = from.block();
       const event = this.#codec.readEvent(from);
-      this.#keep(slot, keyId, encoded, 0, encoded.length, event);
+      this.#keep(slot, keyId, encoded, 0, encoded.length, event, time);
       this.#order.append(slot, time);
     }
     this.#compact();
@@ -219,6 +220,7 @@ export class EventBuffer<Event> {
     start: number,
     end: number,
     event: Event,
+    time: number,
   ): void {
     this.#events[slot] = event;
     this.#keyIds[slot] = keyId;
@@ -229,16 +231,24 @@ export class EventBuffer<Event> {
     if (keyId >= this.#ofKey.length) this.#growKeys(keyId);
     this.#ofKey[keyId]!++;
     this.#size++;
-    this.#hash(slot, keyId, bytes, start, end);
+    this.#hash(slot, keyId, bytes, start, end, time);
   }
 
-  #hash(slot: number, keyId: number, bytes: Uint8Array, start: number, end: number): void {
+  #hash(
+    slot: number,
+    keyId: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    time: number,
+  ): void {
     const out = this.#scratch;
     const lanes = this.#lanes;
     out.reset();
     out.uint32(this.#keys.hashes[keyId]! >>> 0);
     out.double(this.#sequences[slot]!);
     out.uint32(this.#indexes[slot]!);
+    out.double(time);
     this.#codec.writeEvent(this.#events[slot] as Event, out);
     murmur128(out.bytes, 0, out.length, 0, lanes);
     // The event's own bytes are hashed where they are, on top of what is known of it.

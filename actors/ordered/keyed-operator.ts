@@ -22,6 +22,11 @@ export interface KeyedOperator<Event, State> {
    * operator has no use for it: then it is filtered out. May throw: poison.
    */
   take(row: number): Event | undefined;
+  /**
+   * Whether an event says what holds from its time on, and not what was at that time: where it is late, it
+   * takes effect at the first moment that is not over. Undefined: none does.
+   */
+  isStanding?(event: Event): boolean;
   /** The state of a key that has none. */
   open(): State;
   /** The next state; undefined forgets the key and its timers. May throw: poison. */

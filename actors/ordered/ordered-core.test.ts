@@ -132,6 +132,18 @@ const letters = (run: PartitionRun): string[] =>
     return `${reason} ${letter.eventId} ${letter.eventKey}@${letter.eventTime}: ${letter.error}`;
   });
 
+test("O3: a result is of the event that moved the watermark, whatever the intake refuses behind that", () => {
+  const given = [sale(1, "a", 8, TWICE), pulse("p", 20), pulse("p", 20), sale(2, "a", 30, 1)];
+  const placesOf = (batches: readonly (readonly Sale[])[]) => {
+    const run = runOf();
+    for (const batch of batches) run.read(encodeBatch(batch));
+    return run.take().output.updates.map(({ sequence, index }) => [sequence, index]);
+  };
+  expect(placesOf([given])).toEqual(Array.from({ length: 3 }, () => [1, 1]));
+  expect(placesOf([given.slice(0, 3)])).toEqual(placesOf([given]));
+  expect(placesOf([given.slice(0, 2), given.slice(2)])).toEqual(placesOf([given]));
+});
+
 test("O2: events of a key come in the order of their times, whatever order they arrive in", () => {
   const run = runOf(10);
   run.read(

@@ -3,7 +3,8 @@
  * event-time order.
  *
  * O1. An event at time t is late when the watermark had reached t before it: the closing rule of the
- *     window [t, t + 1). Otherwise it is counted and waits until the watermark reaches t.
+ *     window [t, t + 1). Otherwise it is counted and waits until the watermark reaches t. One that says
+ *     what holds from t on (`isStanding`) is never late: it waits for the first moment that is not over.
  * O2. Turns of a partition come by event time; at one time first the timers, in the order in which
  *     they were set, then the events, in log order. So what they give does not depend on the order
  *     of arrival within out-of-orderness, nor on batches, nor on restarts.
@@ -50,7 +51,7 @@ import { ResultRows } from "./result-row.ts";
 import type { Timer } from "./timer-queue.ts";
 import { TurnRecorder } from "./turn-recorder.ts";
 
-const SNAPSHOT_LAYOUT = 0x746d_6f07;
+const SNAPSHOT_LAYOUT = 0x746d_6f08;
 
 export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
   readonly #task: TaskOfPlan;
@@ -141,14 +142,14 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
     const { books } = gate;
     books.events += count;
     for (let row = 0; row < count; row++) {
-      if (verdicts[row] !== ACCEPTED) {
-        gate.refuse(batch, row);
-        continue;
-      }
       const watermark = watermarks[row]!;
       if (watermark >= this.#nextDue) {
         if (row > 0) this.#progress.at(batch.sequence, row - 1);
         this.#passTime(watermark);
+      }
+      if (verdicts[row] !== ACCEPTED) {
+        gate.refuse(batch, row);
+        continue;
       }
       if (!gate.selects(row)) {
         books.filtered++;
@@ -171,11 +172,15 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
       gate.books.filtered++;
       return;
     }
+    let due = time;
     if (watermark >= time) {
-      const lateness = watermark - time;
-      const window = { start: time, end: time + 1 };
-      gate.late(batch, row, window, lateness, `its time had passed ${lateness} ms before`);
-      return;
+      if (this.#operator.isStanding?.(event) !== true) {
+        const lateness = watermark - time;
+        const window = { start: time, end: time + 1 };
+        gate.late(batch, row, window, lateness, `its time had passed ${lateness} ms before`);
+        return;
+      }
+      due = watermark + 1;
     }
     const { bytes, start, end } = keyBytes(gate.key, row);
     if (gate.refusesKey(batch, row, end - start)) return;
@@ -187,8 +192,8 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
       return;
     }
     gate.books.counted++;
-    this.#buffer.push(batch, row, keyId, event);
-    if (time < this.#nextDue) this.#nextDue = time;
+    this.#buffer.push(batch, row, keyId, event, due);
+    if (due < this.#nextDue) this.#nextDue = due;
   }
 
   /** Why no more events of a key can wait. */

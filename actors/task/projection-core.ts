@@ -122,15 +122,15 @@ export class ProjectionCore implements TaskCore<EventBatch> {
     let counted = 0;
     let filtered = 0;
     for (let row = 0; row < count; row++) {
-      if (verdicts[row] !== ACCEPTED) {
-        gate.refuse(batch, row);
-        continue;
-      }
       const watermark = watermarks[row]!;
       if (watermark >= windows.nextDue || watermark >= this.#earlyFrom) {
         windows.settle();
         if (row > 0) this.#progress.at(batch.sequence, row - 1);
         this.#passTime(watermark);
+      }
+      if (verdicts[row] !== ACCEPTED) {
+        gate.refuse(batch, row);
+        continue;
       }
       if (!gate.selects(row)) {
         filtered++;
