@@ -116,11 +116,12 @@ export class MachineStepper {
     return settled(() => this.machine.getInitialSnapshot(this.#scope as never, input as never));
   }
 
-  /** A snapshot of which this has been kept. */
+  /** A snapshot of which this has been kept: of a machine that goes on, whatever its states look like. */
   restored(
     kept: Pick<AnyMachineSnapshot, "value" | "context" | "historyValue">,
   ): AnyMachineSnapshot {
-    return inOrder(this.machine.resolveState(kept as never));
+    const resolved: AnyMachineSnapshot = this.machine.resolveState(kept as never);
+    return inOrder({ ...resolved, status: "active" } as AnyMachineSnapshot);
   }
 
   /** From a snapshot that another step or `restored` gave. */
