@@ -6,7 +6,8 @@
  *     neither record batches nor commits come into it.
  * T2. A row's time is the end of its window, or, if event time had passed that when it was published, the
  *     first millisecond that event time had not passed: so its own partition never makes it late.
- * T3. Early updates are no rows. Dead letters are the projection's own tasks' to tell.
+ * T3. What is published of open windows makes no row and takes none away, nor does it number rows: the core runs
+ *     as if nobody wanted to see them. Dead letters are the projection's own tasks' to tell.
  * T4. The books are those of the projection: `counted` is what counts in its results.
  */
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
@@ -67,6 +68,12 @@ const writeValue = (
   }
 };
 
+/** T3. */
+const withoutEarly = (table: ProjectionPlan): ProjectionPlan =>
+  table.kind === "window"
+    ? { ...table, definition: { ...table.definition, emit: { mode: "final" } } }
+    : table;
+
 export class TableCore implements TaskCore<EventBatch> {
   readonly #rekey: RekeyPlan;
   readonly #core: TaskCore<EventBatch>;
@@ -89,7 +96,7 @@ export class TableCore implements TaskCore<EventBatch> {
 
   constructor({ rekey, route, version, partition }: RoutingOptions, table: ProjectionPlan) {
     this.#rekey = rekey;
-    this.#core = makeCore(table, version, partition);
+    this.#core = makeCore(withoutEarly(table), version, partition);
     this.#types = route.topic.types.map(({ name }) => name);
     this.#fields = valueFieldsOf(table);
   }
@@ -115,9 +122,7 @@ export class TableCore implements TaskCore<EventBatch> {
     this.#core.apply(batch);
     if (this.#core.pendingItems === 0) return;
     for (const fragment of this.#core.take().fragments) {
-      for (const update of Commit.decode(fragment).updates) {
-        if (update.kind !== Kind.KIND_EARLY) this.#route(update, batch, before);
-      }
+      for (const update of Commit.decode(fragment).updates) this.#route(update, batch, before);
     }
   }
 
