@@ -129,11 +129,15 @@ test.for<[string, Partial<Definition>, string]>([
   [
     "add returns what throws when it is read",
     {
-      add: () => ({
-        get seen() {
-          throw new TypeError("no");
-        },
-      }),
+      add: () =>
+        new Proxy(
+          { seen: 1 },
+          {
+            get() {
+              throw new TypeError("no");
+            },
+          },
+        ),
     },
     "aggregates.list.add threw TypeError: no",
   ],

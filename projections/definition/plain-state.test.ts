@@ -62,6 +62,15 @@ test("S4: a state that was written and read again is the same, in the order of i
   expect(visible(copy(odd))).toBe('{"1":3,"b":1,"a":2,"__proto__":4}');
 });
 
+test("S4: an object without a prototype comes back as one, with no member that it was not given", () => {
+  const bare = Object.assign(Object.create(null), { b: 1, ["__proto__"]: 2 }) as PlainState;
+  const again = copy(sealState({ bare, plain: {} }, "the state"));
+  const { bare: bareAgain, plain } = again as { readonly [name: string]: object };
+  expect("constructor" in bareAgain!).toBe(false);
+  expect(visible(again)).toBe('{"bare":{"b":1,"__proto__":2},"plain":{}}');
+  expect(Object.getPrototypeOf(plain)).toBe(Object.prototype);
+});
+
 test("S3: nothing of a state can be changed, nor of one that was read", () => {
   const sealed = sealState({ list: [{ n: 1 }] }, "the state");
   for (const each of [sealed, copy(sealed)]) {
@@ -134,6 +143,7 @@ loop["self"] = { loop };
 class Basket {
   readonly apples = 1;
 }
+class Queue extends Array {}
 
 test.for<readonly [string, unknown]>([
   ["the state at a.b[1] is NaN: it must be data as in JSON", { a: { b: [1, NaN] } }],
@@ -148,6 +158,24 @@ test.for<readonly [string, unknown]>([
   ["the state at s is a symbol", { s: Symbol("x") }],
   ["the state at big is an integer of more than 64 bits", { big: 2n ** 63n }],
   ["the state at text is a string with half a character", { text: "\ud800" }],
+  ["the state at of.\ud800 is named with half a character", { of: { "\ud800": 1 } }],
+  ["the state at found.index is a member of a list besides its items", { found: /b/.exec("ab") }],
+  ["the state at queue is a Queue", { queue: new Queue() }],
+  ["the state at of is an object with a symbol as a name", { of: { [Symbol("x")]: 1 } }],
+  ["the state at hidden is not enumerable", Object.defineProperty({}, "hidden", { value: 1 })],
+  [
+    "the state at of[0].twice is a getter",
+    {
+      of: [
+        {
+          n: 1,
+          get twice() {
+            return this.n * 2;
+          },
+        },
+      ],
+    },
+  ],
   ["the state at sparse[1] is undefined", { sparse: Object.assign([1], { 2: 3 }) }],
   [
     "the state holds itself, or more than 32 objects within one another, at self.loop.self...",

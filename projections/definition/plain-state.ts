@@ -3,15 +3,16 @@
  * folds, contexts of statecharts, states and results of aggregates.
  *
  * S1. null, booleans, finite numbers, bigints of 64 bits, well-formed strings, lists and plain
- *     objects of these. Members that are undefined, holes in lists, functions, symbols and instances of
- *     classes (dates, maps, promises) are refused with their place, since they would not come back.
- *     A member called `__proto__` is a member like others.
+ *     objects of these. What would not come back is refused with its place: members that are undefined, named
+ *     by symbols, not enumerable or getters, holes in lists and members besides their items, functions,
+ *     symbols and instances of classes (dates, maps, promises). Names are strings like others, and a member
+ *     called `__proto__` is a member like others. Of what its author froze, only items and members are looked at.
  * S2. STATE_BYTES_MAX and STATE_DEPTH_MAX bound it: what holds itself is too deep. Of bytes, a number counts
  *     9, a string and a name 5 and a byte for each UTF-16 unit, all else 5 or less; as it is written,
  *     that may be three times as much, if all of it is text in other alphabets.
  * S3. A state is frozen, all through: who holds it cannot change it.
- * S4. write and read keep everything that code can see of a state: the order of its members, -0, and
- *     which numbers are bigints. So a restored state behaves as the one that was written, and a replay that
+ * S4. write and read keep everything that code can see of a state: the order of its members, -0, which
+ *     numbers are bigints, and which objects have no prototype. So a restored state behaves as the one that was written, and a replay that
  *     begins with it gives the same bits.
  * S5. A canonical state is a copy with its members in the order of their names and without -0: equal values
  *     are written as equal bytes, however they came together. It is for states that are merged
@@ -84,6 +85,11 @@ const at = (place: string): typeof REFUSED => {
   return REFUSED;
 };
 
+const refuseMember = (name: string, is: string): typeof REFUSED => {
+  refuse(is);
+  return at(name);
+};
+
 const take = (value: unknown, depth: number): unknown => {
   switch (typeof value) {
     case "string":
@@ -117,8 +123,10 @@ const take = (value: unknown, depth: number): unknown => {
 const takeObject = (value: object, depth: number): unknown => {
   if (depth === STATE_DEPTH_MAX) return refuseFor("depth");
   bytes += 5;
-  if (Array.isArray(value)) return takeList(value, depth);
   const prototype: unknown = Object.getPrototypeOf(value);
+  if (Array.isArray(value)) {
+    return prototype === Array.prototype ? takeList(value, depth) : refuse(kindOf(value));
+  }
   if (prototype !== Object.prototype && prototype !== null) return refuse(kindOf(value));
   return takeMembers(value as Readonly<Record<string, unknown>>, depth);
 };
@@ -130,6 +138,9 @@ const takeList = (list: readonly unknown[], depth: number): unknown => {
     if (item === REFUSED) return at(`[${i}]`);
     copy?.push(item);
   }
+  // Items come first. What was frozen here had nothing else.
+  const other = Object.isFrozen(list) ? undefined : Object.keys(list)[list.length];
+  if (other !== undefined) return refuseMember(other, "a member of a list besides its items");
   return settled(copy ?? list);
 };
 
@@ -137,14 +148,36 @@ const takeMembers = (members: Readonly<Record<string, unknown>>, depth: number):
   const names = Object.keys(members);
   const copy: Record<string, unknown> | undefined = way === COPY ? {} : undefined;
   if (copy !== undefined) names.sort();
+  if (!Object.isFrozen(members) && holdsMore(members, names)) return REFUSED;
   for (let i = 0; i < names.length; i++) {
     const name = names[i]!;
+    if (!name.isWellFormed()) return refuseMember(name, "named with half a character");
     bytes += 5 + name.length;
     const value = take(members[name], depth + 1);
     if (value === REFUSED) return at(name);
     if (copy !== undefined) put(copy, name, value);
   }
   return settled(copy ?? members);
+};
+
+/** Whether an object has more than enumerable values with names, and then refuses it. */
+const holdsMore = (members: object, names: readonly string[]): boolean => {
+  if (Object.getOwnPropertySymbols(members).length > 0) {
+    refuse("an object with a symbol as a name");
+    return true;
+  }
+  const all = Object.getOwnPropertyNames(members);
+  if (all.length > names.length) {
+    const hidden = all.find((name) => !Object.prototype.propertyIsEnumerable.call(members, name))!;
+    refuseMember(hidden, "not enumerable");
+    return true;
+  }
+  for (let i = 0; i < names.length; i++) {
+    if (Object.getOwnPropertyDescriptor(members, names[i]!)!.get === undefined) continue;
+    refuseMember(names[i]!, "a getter");
+    return true;
+  }
+  return false;
 };
 
 const settled = (value: object): unknown => {
@@ -204,6 +237,8 @@ const BIGINT = 4;
 const STRING = 5;
 const LIST = 6;
 const OBJECT = 7;
+/** An object without a prototype. */
+const BARE = 8;
 
 /** What the engine's writer of bytes can do. */
 export interface PlainWriter {
@@ -247,7 +282,7 @@ export const writePlain = (value: PlainState, out: PlainWriter): void => {
     return;
   }
   const names = Object.keys(value);
-  out.byte(OBJECT);
+  out.byte(Object.getPrototypeOf(value) === null ? BARE : OBJECT);
   out.varint(names.length);
   for (const name of names) {
     out.text(name);
@@ -278,8 +313,9 @@ export const readPlain = (from: PlainReader): PlainState => {
       for (let count = from.varint(); count > 0; count--) list.push(readPlain(from));
       return Object.freeze(list);
     }
-    case OBJECT: {
-      const object: Record<string, PlainState> = {};
+    case OBJECT:
+    case BARE: {
+      const object = (tag === OBJECT ? {} : Object.create(null)) as Record<string, PlainState>;
       for (let count = from.varint(); count > 0; count--) {
         const name = from.text();
         put(object, name, readPlain(from));
