@@ -23,11 +23,18 @@ import { untilAvailable } from "./until-available.ts";
 /** What the log holds was made by another definition. The task is quarantined. */
 export class DefinitionChanged extends Schema.TaggedError<DefinitionChanged>()(
   "DefinitionChanged",
-  { projection: Schema.String, version: Schema.Number, subject: Schema.String },
+  {
+    projection: Schema.String,
+    version: Schema.Number,
+    subject: Schema.String,
+    /** The projection that is its table, of whose definition its own is a part. */
+    table: Schema.UndefinedOr(Schema.String),
+  },
 ) {
   override get message(): string {
+    const table = this.table === undefined ? "" : `, or of ${this.table}, its table,`;
     return (
-      `the definition of projection ${this.projection} differs from the one that made the results ` +
+      `the definition of projection ${this.projection}${table} differs from the one that made the results ` +
       `of version ${this.version}; it goes on only as a new version: run ` +
       `\`tidemark replay ${this.projection} --promote\`, or restore the old definition`
     );
@@ -65,14 +72,22 @@ export class Committer {
   readonly #log: ResultLog["Service"];
   readonly #task: TaskId;
   readonly #definitionDigest: Uint8Array;
+  readonly #table: string | undefined;
   #marker: Marker | undefined;
   #inFlight = false;
 
-  constructor(log: ResultLog["Service"], task: TaskId, definitionDigest: Uint8Array) {
+  /** `table`: of the projection that is its table, if it has one, the name. */
+  constructor(
+    log: ResultLog["Service"],
+    task: TaskId,
+    definitionDigest: Uint8Array,
+    table?: string,
+  ) {
     this.subject = commitSubject(task);
     this.#log = log;
     this.#task = task;
     this.#definitionDigest = definitionDigest;
+    this.#table = table;
   }
 
   /** The last commit of this owner; undefined before the take-over. */
@@ -102,7 +117,8 @@ export class Committer {
     const { marker: last, sequence } = yield* untilAvailable(lastCommit(this.#log, this.subject));
     if (last !== undefined && !sameBytes(last.definitionDigest, this.#definitionDigest)) {
       const { projection, version } = this.#task;
-      return yield* new DefinitionChanged({ projection, version, subject: this.subject });
+      const { subject } = this;
+      return yield* new DefinitionChanged({ projection, version, subject, table: this.#table });
     }
     return yield* this.#append(
       {

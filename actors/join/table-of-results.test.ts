@@ -404,6 +404,7 @@ describe("when a row is known", () => {
     // Orders are at 99; now the window [0, 10) closes.
     run.route(payments, encodeEvents("payments", [], FAR + 50));
     run.relay();
+    run.restart();
     for (const time of [101, 102]) {
       run.route(orders, encode("orders", [{ key: "ann", time, amount: time }]));
     }

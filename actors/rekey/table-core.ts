@@ -37,7 +37,7 @@ import { readSnapshotHead, writeSnapshotHead } from "../task/task-progress.ts";
 import { RoutingCore } from "./routing-core.ts";
 import type { RoutingOptions } from "./routing-core.ts";
 
-const SNAPSHOT_LAYOUT = 0x746d_7401;
+const SNAPSHOT_LAYOUT = 0x746d_7402;
 
 /** The task that routes one partition of a source. */
 export const makeRoutingCore = (options: RoutingOptions): TaskCore<EventBatch> => {

@@ -28,6 +28,8 @@ export interface TaskSpec<Input> {
   readonly id: TaskId;
   /** Of the definition: `ProjectionPlan.digest`. */
   readonly definitionDigest: Uint8Array;
+  /** The projection that is its table, if it has one: where to look when the digest is another. */
+  readonly table?: string | undefined;
   readonly makeCore: () => TaskCore<Input>;
 }
 
@@ -71,7 +73,7 @@ export class TaskActor<Input> {
     this.id = spec.id;
     this.#spec = spec;
     this.#settings = settings;
-    this.committer = new Committer(log, spec.id, spec.definitionDigest);
+    this.committer = new Committer(log, spec.id, spec.definitionDigest, spec.table);
     this.#metrics = makeTaskMetrics(spec.id);
     this.#core = spec.makeCore();
   }

@@ -7,13 +7,16 @@ import { routedTopic } from "../../proto/subjects.ts";
 import type { JoinProjection } from "../../projections/definition/definition.ts";
 import { planProjection } from "../../projections/definition/plan-projection.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { ResultLog } from "../ports/result-log.ts";
 import { imbalance } from "../task/books-keeper.ts";
+import { TaskActor } from "../task/task-actor.ts";
 import { makeReplay } from "../replay/replay.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
 import { batchesOf, PARTITIONS } from "../testkit/sales-run.ts";
 import { broker, SETTINGS, until, virtually } from "../testkit/virtual-engine.ts";
 import type { Broker } from "../testkit/virtual-engine.ts";
+import { partitionSpec, routingSpecs } from "./task-specs.ts";
 import { runWorker } from "./worker.ts";
 
 const SIZE = 10;
@@ -139,6 +142,30 @@ describe("each sale with the total that its key had", () => {
       }),
     ));
 });
+
+test("when the projection was defined anew, the join's tasks say that it may be that", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const worker = yield* work([PLAN]);
+      publish(log, SALES);
+      end(log);
+      yield* until(() => rows(log).length >= SALES.length);
+      yield* Fiber.interrupt(worker);
+      const plan = joinWith({ ...TOTALS, digest: new Uint8Array(8).fill(9) });
+      const results = yield* ResultLog;
+      for (const spec of [partitionSpec(plan, 1, 0), ...routingSpecs(plan, 1, TOPIC, 0)]) {
+        const task = new TaskActor(spec, results, SETTINGS);
+        yield* task.takeOver;
+        expect(task.life).toMatchObject({
+          state: "quarantined",
+          reason: expect.stringContaining(
+            "the definition of projection sales-and-totals, or of totals, its table, differs",
+          ),
+        });
+      }
+    }),
+  ));
 
 describe("a replay", () => {
   test("reads the log that is there, and gives the same", () =>

@@ -29,9 +29,13 @@ export const partitionSpec = (
       partition,
     },
     definitionDigest: plan.digest,
+    table: tableNameOf(plan),
     makeCore: () => makeCore(run, version, partition),
   };
 };
+
+const tableNameOf = ({ sources = [] }: ProjectionPlan): string | undefined =>
+  sources.find(({ table }) => table !== undefined)?.table?.definition.name;
 
 /** How many partitions the tasks of `partitionSpec` have: those of the log that they read. */
 export const partitionsOf = (plan: ProjectionPlan): number =>
@@ -53,6 +57,7 @@ export const routingSpecs = (
       partition: route.firstUpstream + partition,
     },
     definitionDigest: rekey.digest,
+    table: tableNameOf(plan),
     makeCore: () => makeRoutingCore({ plan, rekey, route, version, partition }),
   }));
 };
