@@ -139,10 +139,14 @@ test("D2: ranks at their ends: no bit above the index, the lowest, the highest a
   const precision = 8;
   const filler = Array.from({ length: 16 }, (_, i) => (1n << 8n) | BigInt(200 + i));
   const tried = [0n, 1n << 8n, 1n << 9n, 1n << 37n, 1n << 38n, 1n << 39n, 1n << 40n, 1n << 52n];
-  const at = tried.map((bits, index) => bits | BigInt(index));
-  const bytes = bytesOf(sketchOf(precision, [...filler, ...at]));
-  expect(bytes).toEqual(fullOf(precision, registersOf(precision, [...filler, ...at])));
-  const bits = [...bytes.subarray(3)].map((byte) => byte.toString(2).padStart(8, "0")).join("");
+  const all = [...tried.map((bits, index) => bits | BigInt(index)), ...filler];
+  const expected = fullOf(precision, registersOf(precision, all));
+  // In every place: kept as hashes, the one that turns them to registers, and after it.
+  for (let from = 0; from < all.length; from++) {
+    const sketch = sketchOf(precision, [...all.slice(from), ...all.slice(0, from)]);
+    expect(hexOf(sketch)).toBe(expected.toString("hex"));
+  }
+  const bits = [...expected.subarray(3)].map((byte) => byte.toString(2).padStart(8, "0")).join("");
   expect(
     bits
       .slice(0, 40)
