@@ -185,12 +185,14 @@ test("W1: where slots cannot be merged, the event that needs them is refused", (
   expect([bench.value(0), bench.value(1)]).toEqual([["x"], ["y"]]);
 });
 
-test("a definition whose first state is none is refused by name", () => {
-  const init = () => Number.POSITIVE_INFINITY;
-  expect(() => new Bench({ init })).toThrow(
-    "what aggregates.list.init returned is Infinity: it must be data as in JSON, or a bigint of 64 bits",
-  );
-});
+test.for([undefined, Number.POSITIVE_INFINITY])(
+  "a definition whose first state is %s, which is none, is refused by name",
+  (none) => {
+    expect(() => new Bench({ init: () => none })).toThrow(
+      `what aggregates.list.init returned is ${none}: it must be data as in JSON, or a bigint of 64 bits`,
+    );
+  },
+);
 
 test("functions get inputs by name: null, booleans, text and numbers, frozen", () => {
   const seen: unknown[] = [];
@@ -312,6 +314,18 @@ test("W3: a failure outlives snapshots and merges, until the slot is cleared", (
   expect(bench.accumulate(1).value(1)).toEqual(["w"]);
   bench.custom.clear(0);
   expect([bench.value(), bench.custom.failure(0)]).toEqual([[], undefined]);
+});
+
+test("W3: of several failures the first is told", () => {
+  const failedOf = (message: string) => {
+    const merge = () => {
+      throw new Error(message);
+    };
+    const bench = new Bench({ merge }).add(["x"]).add(["y"], 1);
+    return bench.merge(bench.state(1)).state();
+  };
+  const bench = new Bench().merge(failedOf("one")).merge(failedOf("other"));
+  expect(bench.custom.failure(0)).toBe("aggregates.list.merge threw Error: one");
 });
 
 test("W3: a slot that takes an event's state has failed no more", () => {
