@@ -102,7 +102,7 @@ test("every rank, over negatives, zeros and positives, is of the value at floor(
   expect([sketch.quantile(0), sketch.quantile(1)]).toEqual([-900, 1_000]);
 });
 
-test("no estimate lies beyond the least and the greatest value", () => {
+test("no estimate lies beyond the least and the greatest value, which are exact", () => {
   // All of one bin, whose middle is above or below them all.
   for (const [low, high] of [
     [1, 1.001],
@@ -114,6 +114,7 @@ test("no estimate lies beyond the least and the greatest value", () => {
     const estimate = sketch.quantile(0.4);
     expect(estimate).toBeGreaterThanOrEqual(low!);
     expect(estimate).toBeLessThanOrEqual(high!);
+    expect([sketch.quantile(0), sketch.quantile(1)]).toEqual([low, high]);
   }
 });
 
