@@ -379,6 +379,49 @@ describe.each(LIVES)("sliding windows by hand, $life", ({ restarts }) => {
     expect(run.sizes).toEqual({ keys: 1, windows: 1, slots: 2 });
   });
 
+  test("section 5: a window has one final, however near to its close its event comes", () => {
+    const run = sliding({ lateness: 5 });
+    run.pass(4);
+    run.add(["a", 5], ["b", 4, "closed"]);
+    expect(run.take()).toEqual(["closed [-5, 5) final 1: b by row 1"]);
+    run.pass(5);
+    expect(run.take()).toEqual(["k [-4, 6) final 1: a"]);
+    run.pass(50);
+    expect([run.take(), run.operator.windows]).toEqual([[], 0]);
+  });
+
+  test("section 8: a late event's window is its own, if those after it had expired unseen", () => {
+    const run = sliding({ lateness: 5 });
+    run.add(["a", 12]);
+    run.pass(16);
+    // Its own window has expired, that of 12 has not.
+    expect(run.add(["b", 7])).toEqual(["counted"]);
+    expect(run.add(["c", 0])).toEqual(["late [-9, 1)"]);
+  });
+
+  test("windows stay what they are when slots are used again in another order", () => {
+    const run = sliding({ lateness: 5, early: true });
+    run.add(["a", 0], ["b", 12]);
+    run.pass(14);
+    run.take();
+    // Slices without windows of their own take the slots of the one that was forgotten.
+    run.add(["c", 3], ["d", 4]);
+    run.pass(18);
+    run.add(["e", 30]);
+    run.early();
+    run.pass(30);
+    run.add(["f", 25]);
+    expect(run.take()).toEqual([
+      "k [3, 13) correction 2: cb by row 0",
+      "k [3, 13) correction 3: cdb by row 1",
+      "k [21, 31) early 1: e",
+      "k [21, 31) final 2: e",
+      "k [21, 31) correction 3: fe by row 0",
+    ]);
+    run.pass(50);
+    expect(run.sizes).toEqual({ keys: 0, windows: 0, slots: 0 });
+  });
+
   test("windows that close together are published in the order in which they came to be", () => {
     const run = sliding();
     run.add(["a", 7, "z"], ["b", 5, "y"], ["c", 7, "a"], ["d", 7, "m"], ["e", 5, "b"]);
