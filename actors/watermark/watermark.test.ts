@@ -123,6 +123,16 @@ describe("of results that span partitions", () => {
     expect(merged.value).toBe(25);
   });
 
+  test("one that wakes holds back what it held back last, until it tells more", () => {
+    const merged = heard(10, 20);
+    merged.update(0, 10, true);
+    merged.wake(0);
+    merged.update(1, 30, false);
+    expect(merged.value).toBe(20);
+    merged.update(0, 25, false);
+    expect(merged.value).toBe(25);
+  });
+
   test("a partition's own never goes back", () => {
     const merged = heard(10, 20);
     merged.update(0, 5, false);
