@@ -20,6 +20,7 @@ import {
 import { describeThrown } from "../../projections/definition/user-code.ts";
 import type { Vector } from "../expression/vector.ts";
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
+import { utf8 } from "../kernel/text.ts";
 import { writeOutputValue, type OutputValue } from "../ordered/output-value.ts";
 import type { Accumulator } from "./accumulator.ts";
 
@@ -28,8 +29,6 @@ type Definition = Extract<AggregateDefinition, { readonly fn: "custom" }>;
 const EMPTY = 0;
 const STATE = 1;
 const FAILED = 2;
-
-const decoder = new TextDecoder();
 
 /** A function of the user's did not do its part. The message says which, and what it did. */
 class Failed extends Error {}
@@ -191,7 +190,7 @@ export class Custom implements Accumulator {
 const valueOf = (vector: Vector, row: number): number | string | boolean | null => {
   if (vector.valid[row] === 0) return null;
   if (vector.type === "string") {
-    return decoder.decode(vector.bytes.subarray(vector.starts[row]!, vector.ends[row]!));
+    return utf8.decode(vector.bytes.subarray(vector.starts[row]!, vector.ends[row]!));
   }
   const value = vector.values[row]!;
   return vector.type === "boolean" ? value !== 0 : value;

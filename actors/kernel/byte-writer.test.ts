@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ByteWriter } from "./byte-writer.ts";
+import { ByteReader, ByteWriter } from "./byte-writer.ts";
 
 /** Lists within lists: how long the bytes between are decides how long their lengths are. */
 interface Nested {
@@ -40,6 +40,20 @@ test("what is opened and closed has its length in front, however long", () => {
       write(given, out);
       out.byte(9);
       expect(Buffer.from(out.finish()).equals(Buffer.from([7, ...model(given), 9]))).toBe(true);
+    }),
+  );
+});
+
+test("text comes back as it was, long or short, a byte order mark in front of it too", () => {
+  const text = fc.string({
+    unit: fc.constantFrom("a", "z", "\ufeff", "\u00e9", "\u{1f600}"),
+    maxLength: 60,
+  });
+  fc.assert(
+    fc.property(text, (given) => {
+      const out = new ByteWriter(1);
+      out.text(given);
+      expect(new ByteReader(out.finish()).text()).toBe(given);
     }),
   );
 });

@@ -240,6 +240,28 @@ test("gives what a loop over the sorted events gives, whatever the batches and r
   );
 });
 
+test("a byte order mark is a character of the data and of the state, also after a restart", () => {
+  interface Words {
+    readonly words: readonly string[];
+    readonly lengths: readonly number[];
+  }
+  const words = {
+    kind: "fold",
+    state: (): Words => ({ words: [], lengths: [] }),
+    reduce: ({ words }: Words, event: { readonly data: unknown }): Words => ({
+      words: [...words, ...bought(event).name.split(",")],
+      lengths: words.map(({ length }) => length),
+    }),
+    emit: { mode: "each" },
+  };
+  testProjection(words, { topic: TOPIC, clock: 1_000_000, once: false })
+    .event({ key: "k", time: 10, name: "\ufeffa,\ufeffb" })
+    .watermark(20)
+    .event({ key: "k", time: 30, name: "c" })
+    .watermark(40)
+    .expectUpdates({}, { state: { words: ["\ufeffa", "\ufeffb", "c"], lengths: [2, 2] } });
+});
+
 test("mistakes are told before anything runs", () => {
   const mistakes = (options: object) => () => basket(options).expectNothing();
   expect(mistakes({ state: 5 })).toThrow("state: must be a function, such as () => ({ count: 0 })");

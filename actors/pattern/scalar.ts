@@ -9,13 +9,13 @@
 import type { BinaryOperator, UnaryOperator } from "../../projections/definition/expression.ts";
 import type { Vector } from "../expression/vector.ts";
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
+import { utf8 } from "../kernel/text.ts";
 
 export type Scalar = null | boolean | number | bigint | string;
 
 /** A longer text is kept up to this, as `first` and `last` do. */
 export const TEXT_BYTES_MAX = 1_024;
 
-const DECODER = new TextDecoder();
 const ENCODER = new TextEncoder();
 
 export const integerOf = (value: number, residual: number): number | bigint =>
@@ -28,7 +28,7 @@ const textOf = (bytes: Uint8Array, start: number, end: number): string => {
     // Not in the middle of a character: its later bytes begin with the bits 10.
     while ((bytes[cut]! & 0xc0) === 0x80) cut--;
   }
-  return DECODER.decode(bytes.subarray(start, cut));
+  return utf8.decode(bytes.subarray(start, cut));
 };
 
 export const scalarOf = (vector: Vector, row: number): Scalar => {
@@ -79,9 +79,9 @@ export const readScalar = (from: ByteReader): Scalar => {
     case NUMBER:
       return from.double();
     case BIG:
-      return BigInt(DECODER.decode(from.block()));
+      return BigInt(utf8.decode(from.block()));
     default:
-      return DECODER.decode(from.block());
+      return utf8.decode(from.block());
   }
 };
 

@@ -4,10 +4,9 @@ import type { Window } from "../../proto/gen/tidemark/v1/result.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import type { EventBatch, EventOrigin } from "../intake/event-batch.ts";
 import { EVENT_TIME_MAX } from "../kernel/record-batch-scanner.ts";
+import { utf8 } from "../kernel/text.ts";
 import type { Publication } from "./draft-writer.ts";
 import { CODE_VERSION } from "../version.ts";
-
-const decoder = new TextDecoder();
 
 /** Whose dead letter it is. */
 export interface DeadLetterTask {
@@ -45,7 +44,7 @@ export const deadLetterOf = (
   verdict: DeadLetterVerdict,
 ): DeadLetter => {
   const { bytes } = batch;
-  const text = (start: number, end: number) => decoder.decode(bytes.subarray(start, end));
+  const text = (start: number, end: number) => utf8.decode(bytes.subarray(start, end));
   const eventTime = batch.eventTimes[row]!;
   const watermark = batch.watermarks[row]!;
   const { source, ingestTime, ...position } = originOf(batch, row, task.partition);
@@ -85,7 +84,7 @@ export const failedResultOf = (
     position: { partition, sequence, index },
     eventId: "",
     eventType: "",
-    eventKey: decoder.decode(publication.key),
+    eventKey: utf8.decode(publication.key),
     eventTime: Math.abs(windowStart) <= EVENT_TIME_MAX ? windowStart : 0,
     ingestTime,
     window: { start: windowStart, end: windowEnd },

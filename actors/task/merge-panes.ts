@@ -7,6 +7,7 @@ import type { ByteReader } from "../kernel/byte-writer.ts";
 import { ByteWriter } from "../kernel/byte-writer.ts";
 import { murmur128 } from "../kernel/hash.ts";
 import { SlotDigest } from "../kernel/slot-digest.ts";
+import { utf8 } from "../kernel/text.ts";
 
 export class MergeEntry {
   readonly pane: MergePane;
@@ -170,7 +171,6 @@ export class MergePanes {
   }
 
   read(from: ByteReader): void {
-    const decoder = new TextDecoder();
     const panes = from.uint32();
     for (let p = 0; p < panes; p++) {
       const start = from.double();
@@ -180,7 +180,7 @@ export class MergePanes {
       this.add(pane);
       const entries = from.uint32();
       for (let i = 0; i < entries; i++) {
-        const entry = this.entry(pane, decoder.decode(from.block()));
+        const entry = this.entry(pane, utf8.decode(from.block()));
         entry.read(from);
         this.digest.mark(entry.slot);
       }

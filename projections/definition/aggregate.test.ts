@@ -108,6 +108,7 @@ describe("a mistake", () => {
       { fn: "variants", of: X },
       /^aggregates\.a\.fn: must be one of .*; did you mean "variance"\?$/,
     ],
+    [{ fn: "constructor", of: X }, /^aggregates\.a\.fn: must be one of .*, not "constructor"$/],
     [
       { fn: "variance" },
       'aggregates.a.of: is missing: variance of what? For example variance(field("x"))',

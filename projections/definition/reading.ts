@@ -117,7 +117,9 @@ export class Mistakes {
     if (typeof value === "string" && (options as readonly string[]).includes(value))
       return value as T;
     const name = typeof value === "string" ? value : "";
-    const best = nearest(name, options) ?? others[name.toLowerCase()];
+    const other = name.toLowerCase();
+    const best =
+      nearest(name, options) ?? (Object.hasOwn(others, other) ? others[other] : undefined);
     const hint = best === undefined ? "" : `; did you mean ${JSON.stringify(best)}?`;
     return this.wrong(path, `one of ${listed(options)}`, value, hint);
   }
