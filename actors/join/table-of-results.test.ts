@@ -15,6 +15,7 @@ import { parseSchema } from "../../projections/schema/schema-set.ts";
 import { imbalance } from "../task/books-keeper.ts";
 import { propertyRuns } from "../testkit/property-runs.ts";
 import { chances, RekeyedRun, takeChance } from "../testkit/rekeyed-run.ts";
+import { digestHex } from "../testkit/run.ts";
 
 const RUNS = propertyRuns(50);
 const FAR = 1_000_000;
@@ -347,6 +348,47 @@ describe("a table of results", () => {
         expect(logOf(3, false)).toEqual(expected);
         expect(logOf(1_000, false)).toEqual(expected);
         expect(logOf(3, true)).toEqual(expected);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test("has every row of partitions that fall silent and speak up again, whatever is restarted", () => {
+    fc.assert(
+      fc.property(models, steps, (model, log) => {
+        const runOf = (mayRestart: boolean): RekeyedRun => {
+          const run = new RekeyedRun(planOf(model, false));
+          drawnIds = 0;
+          const everywhere = (time: number): void => {
+            for (let upstream = 0; upstream < UPSTREAMS; upstream++) {
+              const event = { key: `only-${upstream}`, time, amount: 0 };
+              run.route(upstream, encode(topicOfUpstream(upstream), [event]));
+            }
+          };
+          everywhere(-10);
+          for (let upstream = 0; upstream < UPSTREAMS; upstream++) {
+            run.route(upstream, encodeEvents(topicOfUpstream(upstream), [], FAR));
+          }
+          for (const [step, { upstream, events, chance }] of log.entries()) {
+            const topic = topicOfUpstream(upstream);
+            const keys = KEYS.filter((key) => laneOf(key, topic) === upstream);
+            const sent = events.map(({ key, time, amount }) => {
+              return { key: keys[key % keys.length]!, time: step * 10 + time, amount };
+            });
+            if (sent.length > 0) run.route(upstream, encode(topic, sent));
+            else run.route(upstream, encodeEvents(topic, [], FAR + step * 10));
+            if (chance.startsWith("relay")) takeChance(run, chance);
+            else if (mayRestart && chance !== "restart relay") takeChance(run, chance);
+          }
+          everywhere(FAR);
+          run.relay();
+          return run;
+        };
+        const run = runOf(false);
+        expect(run.deadLetters.filter(({ topic }) => topic === "payments")).toEqual([]);
+        const restarted = runOf(true);
+        expect(restarted.updates).toEqual(run.updates);
+        expect(restarted.cores.map(digestHex)).toEqual(run.cores.map(digestHex));
       }),
       { numRuns: RUNS },
     );
