@@ -195,6 +195,20 @@ test("a restart keeps the digest", () => {
   expect(digestHex(merged.restart().merge)).toBe(before);
 });
 
+test("a key with a byte order mark in front is another key, also after a restart", () => {
+  const run = new PartitionRun(planOf(COUNT), 0);
+  const others = [1, 2].map((partition) => new PartitionRun(planOf(COUNT), partition));
+  run.read(encodeBatch([sale("a", 1, "\ufeffx"), sale("b", 2, "x")]));
+  const merged = new MergeRun();
+  for (const [i, each] of others.entries()) merged.apply(commitOf(each, i + 1));
+  merged.apply(commitOf(run, 0)).restart();
+  run.read(encodeBatch([sale("c", 3, "\ufeffx"), pulse("p", 50)]));
+  expect(merged.apply(commitOf(run, 0)).updates.map(describeUpdate)).toEqual([
+    "\ufeffx [0, 10) final 1: 2",
+    "x [0, 10) final 1: 1",
+  ]);
+});
+
 describe("a partition whose first event comes after all others have given up its window (U4)", () => {
   const plan = planOf(COUNT);
   const LATER = 10_000_000;
