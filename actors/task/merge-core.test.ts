@@ -196,14 +196,21 @@ test("a restart keeps the digest", () => {
 });
 
 test("a key with a byte order mark in front is another key, also after a restart", () => {
-  const run = new PartitionRun(planOf(COUNT), 0);
-  const others = [1, 2].map((partition) => new PartitionRun(planOf(COUNT), partition));
-  run.read(encodeBatch([sale("a", 1, "\ufeffx"), sale("b", 2, "x")]));
+  const runs = [0, 1, 2].map((partition) => new PartitionRun(planOf(COUNT), partition));
   const merged = new MergeRun();
-  for (const [i, each] of others.entries()) merged.apply(commitOf(each, i + 1));
-  merged.apply(commitOf(run, 0)).restart();
-  run.read(encodeBatch([sale("c", 3, "\ufeffx"), pulse("p", 50)]));
-  expect(merged.apply(commitOf(run, 0)).updates.map(describeUpdate)).toEqual([
+  runs[0]!.read(
+    encodeBatch([
+      sale("a", 1, "\ufeffx"),
+      sale("b", 2, "\ufeffx"),
+      sale("c", 3, "x"),
+      pulse("p", 50),
+    ]),
+  );
+  runs[1]!.read(encodeBatch([pulse("q", 8)]));
+  for (const partition of [0, 1, 2]) merged.apply(commitOf(runs[partition]!, partition));
+  expect(merged.updates).toEqual([]);
+  runs[1]!.read(encodeBatch([pulse("r", 50)]));
+  expect(merged.restart().apply(commitOf(runs[1]!, 1)).updates.map(describeUpdate)).toEqual([
     "\ufeffx [0, 10) final 1: 2",
     "x [0, 10) final 1: 1",
   ]);
