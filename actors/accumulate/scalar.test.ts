@@ -60,6 +60,16 @@ test("C1: a number is its nearest double, and the residual only where there is o
   expect(Buffer.from(bytes.slice(start, end))).toEqual(doubles(7));
 });
 
+test.for([2n ** 63n, 2n ** 63n + 1n, 2n ** 64n - 1n])(
+  "%s, which no signed integer of 64 bits holds, is published as its nearest double",
+  (input) => {
+    const out = new ByteWriter();
+    writeScalarValue("integer", bytesOf("integer", input), out);
+    const kind = { $case: "doubleValue", value: Number(input) };
+    expect(Value.decode(out.finish()).kind).toEqual(kind);
+  },
+);
+
 test("a whole number of a double's is a double", () => {
   const out = new ByteWriter();
   writeScalarValue("double", bytesOf("double", 7), out);

@@ -51,15 +51,20 @@ export const scalarBytes = (input: Vector, row: number, bytesMax: number): Scala
   return range;
 };
 
+const INT64_MAX = 0x7fff_ffff_ffff_ffffn;
+
+/** An unsigned integer beyond 64 bits with a sign is published as its nearest double, as sums are. */
 export const writeNumberValue = (
   integer: boolean,
   value: number,
   residual: number,
   out: ByteWriter,
 ): void => {
-  if (!integer) writeDoubleValue(out, value);
-  else if (Number.isSafeInteger(value)) writeIntValue(out, value);
-  else writeBigIntValue(out, BigInt(value) + BigInt(residual));
+  if (!integer) return writeDoubleValue(out, value);
+  if (Number.isSafeInteger(value)) return writeIntValue(out, value);
+  const exact = BigInt(value) + BigInt(residual);
+  if (exact > INT64_MAX) writeDoubleValue(out, value);
+  else writeBigIntValue(out, exact);
 };
 
 /** The fields of the Value of what `scalarBytes` gave. */

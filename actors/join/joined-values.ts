@@ -15,6 +15,7 @@ import { compileExpression, type Evaluator } from "../expression/evaluator.ts";
 import type { Vector } from "../expression/vector.ts";
 import type { ColumnVector, EventBatch } from "../intake/event-batch.ts";
 import { ByteWriter } from "../kernel/byte-writer.ts";
+import { utf8 } from "../kernel/text.ts";
 import type { OutputValue } from "../ordered/output-value.ts";
 import type { Accepts } from "./interval-join.ts";
 import type { JoinRow } from "./row-buffer.ts";
@@ -182,13 +183,11 @@ export class JoinedValues {
   }
 }
 
-const decoder = new TextDecoder();
-
 const outputOf = (vector: Vector, at: number): OutputValue => {
   if (vector.valid[at] === 0) return null;
   switch (vector.type) {
     case "string":
-      return decoder.decode(vector.bytes.subarray(vector.starts[at], vector.ends[at]));
+      return utf8.decode(vector.bytes.subarray(vector.starts[at], vector.ends[at]));
     case "boolean":
       return vector.values[at] === 1;
     case "double":

@@ -19,6 +19,7 @@ import {
 } from "../../proto/subjects.ts";
 import type { SubjectsDefinition } from "../../projections/definition/definition.ts";
 import { MESSAGE_BYTES_MIN } from "../../projections/definition/weight.ts";
+import { utf8 } from "../kernel/text.ts";
 import type { OutgoingMessage } from "../ports/relay-target.ts";
 import { COLUMNS_FIELD, DEAD_LETTERS_FIELD, itemsOf, UPDATES_FIELD } from "./commit-items.ts";
 
@@ -32,7 +33,6 @@ export interface RelaySource {
 /** What is left of a message is for its subject and its headers: a key of 3 KiB, twice, and some. */
 export const BODY_BYTES_MAX = MESSAGE_BYTES_MIN - 16 * 1024;
 
-const utf8 = new TextDecoder();
 const encoder = new TextEncoder();
 
 /** Last token of an update's subject: the key itself, or the bucket that its hash falls into. */

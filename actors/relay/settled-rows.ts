@@ -12,11 +12,10 @@ import { Update } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { Promotion } from "../../proto/gen/tidemark/v1/commit.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import { controlSubject } from "../../proto/subjects.ts";
+import { utf8 } from "../kernel/text.ts";
 import type { LogUnavailable } from "../ports/event-log.ts";
 import type { ResultLog, ResultRecord } from "../ports/result-log.ts";
 import { COLUMNS_FIELD, itemsOf, UPDATES_FIELD } from "./commit-items.ts";
-
-const utf8 = new TextDecoder();
 
 export interface SettledRows {
   readonly columns: readonly string[];
