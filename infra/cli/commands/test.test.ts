@@ -47,7 +47,7 @@ it("runs the cases of the guide", async () => {
   expect(out).toContain("passed  sales.yaml     3 events      1 update\n");
   expect(out).toContain("2 cases, all passed");
   expect(code).toBe(0);
-  expect(others).toHaveLength(2);
+  expect(others).toHaveLength(3);
   for (const [index, text] of others.entries()) {
     await write(`other-${index}.yaml`, text);
     expect((await run([`other-${index}.yaml`])).out).toMatch(/^passed/);
