@@ -84,7 +84,7 @@ export const checkProjection = (
   const where = checkWhere(given["where"] ?? undefined, mistakes, ownScope);
   const key = checkKey(given["key"] ?? { event: "key" }, "key", mistakes, ownScope);
   const merged = key !== undefined && !isEventKey(key);
-  const checked = checker.check(given, { mistakes, scope, merged, apart, union });
+  const checked = checker.check(given, { mistakes, scope, merged, apart, topic, union });
   const subjects = checkSubjects(given["subjects"] ?? { by: "key" }, mistakes);
   return {
     // The kind's own part fits the kind: `kinds.ts` says so of each.

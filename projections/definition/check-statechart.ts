@@ -7,8 +7,10 @@ import { checkMachine } from "./statechart-machine.ts";
 
 export const statechartKind: KindChecker<StatechartPlan> = {
   keys: ["machine", "toEvent", "version"],
-  check: (given, { mistakes }) => {
-    const machine = checkMachine(given["machine"], mistakes);
+  check: (given, { mistakes, topic }) => {
+    // What toEvent sends may have any name.
+    const sent = given["toEvent"] === undefined ? topic : undefined;
+    const machine = checkMachine(given["machine"], mistakes, sent);
     const example = '(event) => ({ type: "PAID", amount: event.data.amount })';
     const toEvent =
       given["toEvent"] === undefined

@@ -1,7 +1,7 @@
 /** What the checker of one kind of projection is given, and what it gives. */
 import type { Scope } from "./check-expression.ts";
 import type { ProjectionBase } from "./definition.ts";
-import type { OutputColumn, PlanBase, ProjectionPlan, SourcePlan } from "./plan.ts";
+import type { OutputColumn, PlanBase, ProjectionPlan, SourcePlan, TopicPlan } from "./plan.ts";
 import type { Fields, Mistakes } from "./reading.ts";
 import type { UnionTopic } from "./union-topic.ts";
 
@@ -13,6 +13,8 @@ export interface KindContext {
   readonly merged: boolean;
   /** Whether its events come from several sources, which have a `where` and a key of their own. */
   readonly apart: boolean;
+  /** What it reads, with the types that it leaves out; undefined without the topic's plan. */
+  readonly topic: TopicPlan | undefined;
   /** Of these; undefined without the topics' plans. */
   readonly union: UnionTopic | undefined;
 }

@@ -4,9 +4,13 @@
  * M1. A machine is run as a pure function. What is more than that (actors that it invokes, spawns or
  *     sends to, and actions that are functions of the user's, which would have side effects) is
  *     refused, wherever it stands in the machine.
+ * M2. An event that can never come, and is named almost as one that can, is a mistake. A name that is
+ *     like no other is left alone, and so is every name where the machine computes what it raises.
  */
 import type { StatechartMachine } from "./definition.ts";
-import { at, type Mistakes } from "./reading.ts";
+import { nearest } from "./did-you-mean.ts";
+import type { TopicPlan } from "./plan.ts";
+import { at, shown, type Mistakes } from "./reading.ts";
 
 export const isMachine = (value: unknown): value is StatechartMachine =>
   typeof value === "object" &&
@@ -34,6 +38,10 @@ const listOf = (value: unknown): readonly unknown[] =>
 class MachineReader {
   readonly #actions: Config;
   readonly #mistakes: Mistakes;
+  /** Of the transitions, each with the place of its `on`. */
+  readonly #events: { readonly name: string; readonly path: string }[] = [];
+  readonly #raised = new Set<string>();
+  #computesRaised = false;
 
   constructor(machine: StatechartMachine, mistakes: Mistakes) {
     const { actions } = machine.implementations as { readonly actions?: Config };
@@ -56,6 +64,7 @@ class MachineReader {
       if (!isObject(transitions)) continue;
       for (const [name, each] of Object.entries(transitions)) {
         this.#transitions(each, at(at(path, key), name));
+        if (key === "on") this.#events.push({ name, path: at(path, key) });
       }
     }
     for (const key of ["always", "onDone"]) this.#transitions(config[key], at(path, key));
@@ -65,6 +74,34 @@ class MachineReader {
     for (const [name, each] of Object.entries(states)) {
       if (isObject(each)) this.state(each, at(at(path, "states"), name));
     }
+  }
+
+  /** Notes what breaks M2, once every state was read. */
+  events({ definition, types }: TopicPlan): void {
+    if (this.#computesRaised) return;
+    const known = types.map((type) => type.name);
+    for (const { name, path } of this.#events) {
+      const isPattern = name === "*" || name.endsWith(".*");
+      if (isPattern || name.startsWith("xstate.") || this.#raised.has(name)) continue;
+      if (known.includes(name)) continue;
+      const near = nearest(name, known);
+      if (near === undefined) continue;
+      this.#mistakes.add(
+        path,
+        `topic ${shown(definition.name)} has no event type ${shown(name)}, and the machine does not ` +
+          `raise it; did you mean ${shown(near)}?`,
+      );
+    }
+  }
+
+  /** What an action may raise. */
+  #raises(action: object): void {
+    const { type, event } = action as { readonly type?: unknown; readonly event?: unknown };
+    if (type === "xstate.enqueueActions") this.#computesRaised = true;
+    if (type !== "xstate.raise") return;
+    const raised = isObject(event) ? event["type"] : undefined;
+    if (typeof raised === "string") this.#raised.add(raised);
+    else this.#computesRaised = true;
   }
 
   #transitions(value: unknown, path: string): void {
@@ -83,7 +120,7 @@ class MachineReader {
     const what = typeof name === "string" ? `action ${JSON.stringify(name)}` : "an action";
     if (found === undefined) return this.#mistakes.add(path, `${what} is not implemented`);
     const type = (found as { readonly type?: unknown }).type;
-    if (typeof type === "string" && PURE.has(type)) return;
+    if (typeof type === "string" && PURE.has(type)) return this.#raises(found as object);
     if (typeof type === "string" && type.startsWith("xstate.")) {
       this.#mistakes.add(
         path,
@@ -99,7 +136,12 @@ class MachineReader {
   }
 }
 
-export const checkMachine = (value: unknown, mistakes: Mistakes): StatechartMachine | undefined => {
+/** With the topic whose events the machine is sent as they are; undefined where nobody knows them. */
+export const checkMachine = (
+  value: unknown,
+  mistakes: Mistakes,
+  sent: TopicPlan | undefined,
+): StatechartMachine | undefined => {
   if (!isMachine(value)) {
     return mistakes.wrong(
       "machine",
@@ -107,6 +149,8 @@ export const checkMachine = (value: unknown, mistakes: Mistakes): StatechartMach
       value,
     );
   }
-  new MachineReader(value, mistakes).state(value.config as Config, "machine");
+  const reader = new MachineReader(value, mistakes);
+  reader.state(value.config as Config, "machine");
+  if (sent !== undefined) reader.events(sent);
   return value;
 };
