@@ -1,5 +1,5 @@
 /** A merging task over memory: whatever happens to it, it publishes what an undisturbed one does. */
-import { Effect, Fiber } from "effect";
+import { Effect, Fiber, Logger, References } from "effect";
 import { TestClock } from "effect/testing";
 import { describe, expect, test } from "vitest";
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
@@ -116,6 +116,28 @@ test("an undisturbed merging task publishes", async () => {
   const whole = await undisturbed;
   expect(COMMITS.some(({ parts }) => parts.length > 1)).toBe(true);
   expect(whole.updates.length).toBeGreaterThan(20);
+});
+
+test("a task that does well says nothing above the level of debugging", async () => {
+  const logged: string[] = [];
+  const logger = Logger.make<unknown, void>(({ message, logLevel }) => {
+    logged.push(`${logLevel} ${String(message)}`);
+  });
+  await virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      fill(log, 0, COMMITS.length);
+      const owner = yield* mergeOwner;
+      yield* owner.start;
+      yield* until(() => done(log)() && owner.task.life.state === "live");
+    }).pipe(
+      Effect.provide(Logger.layer([logger])),
+      Effect.provideService(References.MinimumLogLevel, "All"),
+    ),
+  );
+  const subject = commitSubject(MERGE);
+  expect(logged).toContain(`Debug task ${subject} is live`);
+  expect(logged.filter((line) => !/^(Debug|Trace) /.test(line))).toEqual([]);
 });
 
 describe("owner after owner crashes, and nothing changes", () => {

@@ -225,8 +225,8 @@ export class TaskActor<Input> {
       const failed = life.state === "fenced" || life.state === "quarantined";
       const why = life.reason === undefined ? "" : `: ${life.reason}`;
       const line = `task ${this.committer.subject} is ${life.state}${why}`;
-      const settled = life.state === "live" || life.state === "stopped";
-      const log = failed ? Effect.logError : settled ? Effect.logInfo : Effect.logDebug;
+      // A system has many tasks: what goes well is told by their states, not by a line of each.
+      const log = failed ? Effect.logError : Effect.logDebug;
       yield* log(line).pipe(
         Effect.annotateLogs({ task: this.committer.subject, state: life.state }),
       );
