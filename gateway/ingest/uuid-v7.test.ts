@@ -13,6 +13,8 @@ it("writes the example of RFC 9562, A.6", () => {
   const random = Buffer.from("0cc318c4dc0c0c07398f", "hex");
   const ids = new UuidV7((bytes) => bytes.set(random));
   expect(next(ids, 0x017f22e279b0)).toBe("017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
+  const text = new UuidV7((bytes) => bytes.set(random)).make(0x017f22e279b0);
+  expect(text).toBe("017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
 });
 
 it("makes ids that differ, and sort by time", () => {

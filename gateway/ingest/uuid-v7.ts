@@ -24,6 +24,13 @@ export class UuidV7 {
     this.#fill = fill;
   }
 
+  /** A new id as text, where one at a time is enough. */
+  make(wallMs: number): string {
+    const text = Buffer.allocUnsafe(UUID_BYTES);
+    this.write(text, 0, wallMs);
+    return text.toString("latin1");
+  }
+
   /** Writes a new id into target[at, at + 36). */
   write(target: Uint8Array, at: number, wallMs: number): void {
     const id = this.#id;

@@ -2,7 +2,6 @@
  * Joins the program's commands to what they do. A command's code is loaded when it is called, so that
  * `tidemark --help` answers at once.
  */
-import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Effect } from "effect";
@@ -99,9 +98,13 @@ export const actions = (terminal: Terminal): Actions => ({
   publish: (topic, file, flags) =>
     withGateway(flags, async (client) => {
       const { publish } = await import("./commands/publish.ts");
+      const { UuidV7 } = await import("../../gateway/ingest/uuid-v7.ts");
+      const ids = new UuidV7();
+      // Made here and not by the gateway: an event that is sent again keeps its id.
+      const makeId = () => ids.make(Date.now());
       return publish(
         { topic, file, type: flags.type, json: flags.json === true },
-        { client, terminal, makeId: randomUUID, sleep: wait, stdin: process.stdin },
+        { client, terminal, makeId, sleep: wait, stdin: process.stdin },
       );
     }),
 
