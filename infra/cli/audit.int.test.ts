@@ -21,7 +21,7 @@ const plan = {
   topics: [{ name: "t", partitions: 1 }],
   projections: [
     { name: "p", topic: "t" },
-    { name: "q", topic: "t" },
+    { name: "q", topic: "t", kind: "statechart" },
   ],
 } as unknown as SurveyPlan;
 const task = (projection: string): TaskId => ({
@@ -119,8 +119,15 @@ it(
         yield* commit("q", 4, { events: 12, filtered: 12 });
         const audits = yield* audit();
         expect(audits).toMatchObject([
-          { projection: "p", position: 3, logEvents: 7, difference: 0, balanced: true },
-          { projection: "q", position: 4, logEvents: 12, difference: 0, balanced: true },
+          {
+            projection: "p",
+            kind: "window",
+            position: 3,
+            logEvents: 7,
+            difference: 0,
+            balanced: true,
+          },
+          { projection: "q", kind: "statechart", position: 4, logEvents: 12, balanced: true },
         ]);
         expect(renderAudits(audits, false, plain)).toContain(
           "The books balance; 19 events of the log counted.\n",

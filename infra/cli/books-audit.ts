@@ -9,6 +9,7 @@
  */
 import type { Marker } from "../../actors/commit/marker.ts";
 import { imbalance } from "../../actors/task/books-keeper.ts";
+import type { ProjectionKind } from "../../projections/definition/plan.ts";
 import type { TaskId } from "../../proto/subjects.ts";
 import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
 
@@ -20,9 +21,12 @@ export interface Stretch {
   readonly to: number;
 }
 
+/** Of the projection, where one task does all its work; else which part of the work is the task's. */
+export type BooksKind = ProjectionKind | TaskId["kind"];
+
 export interface AuditInput {
   /** Of a re-keyed projection routing tasks and those that read its own log keep books. */
-  readonly kind: TaskId["kind"];
+  readonly kind: BooksKind;
   readonly projection: string;
   readonly version: number;
   readonly partition: number;
@@ -34,7 +38,7 @@ export interface AuditInput {
 }
 
 export interface Audit {
-  readonly kind: TaskId["kind"];
+  readonly kind: BooksKind;
   readonly projection: string;
   readonly version: number;
   readonly partition: number;

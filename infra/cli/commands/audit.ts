@@ -16,6 +16,7 @@ import {
   type Audit,
   type AuditInput,
   type Balance,
+  type BooksKind,
 } from "../books-audit.ts";
 import { CliError, EXIT_FAILED } from "../cli-error.ts";
 import { countLog, rangeOf } from "../log-count.ts";
@@ -99,15 +100,22 @@ const boundsOf = (link: Link, topic: string, partition: number) =>
     ),
   );
 
+const booksKind = ({ kind, projection }: TaskSurvey, { projections }: SurveyPlan): BooksKind => {
+  if (kind !== "window") return kind;
+  return projections.find(({ name }) => name === projection)?.kind ?? kind;
+};
+
 const place = Effect.fnUntraced(function* (
   link: Link,
   task: TaskSurvey,
+  plan: SurveyPlan,
 ): Effect.fn.Return<Placed, ApiFailure> {
-  const { kind, projection, version, partition, marker, topic, inputPartition } = task;
+  const { projection, version, partition, marker, topic, inputPartition } = task;
   const log = topic === undefined ? undefined : yield* boundsOf(link, topic, inputPartition);
   const cut = log !== undefined && log.first > 1 && log.first <= marker.inputSequence + 1;
   const subject = commitSubject(task);
   const base = cut ? yield* findBase(link, subject, log.first - 1, marker) : undefined;
+  const kind = booksKind(task, plan);
   const input = { kind, projection, version, partition, committed: marker, log, base };
   return { topic, partition: inputPartition, input };
 });
@@ -155,7 +163,7 @@ export const auditAll = Effect.fnUntraced(function* (
     return yield* Effect.fail(new CliError(`there are no books of ${projection}`, { hint }));
   }
   const placed: Placed[] = [];
-  for (const task of readers) placed.push(yield* place(link, task));
+  for (const task of readers) placed.push(yield* place(link, task, plan));
   if (fast) return placed.map(({ input }) => auditBooks(input, undefined)).toSorted(byPlace);
 
   const groups = byPartition(placed);

@@ -157,6 +157,22 @@ it("sends events again, under the same ids, whose storage is not known", async (
   expect(written.out).toBe("3 stored in orders\n");
 });
 
+it("makes an id once for an event without one: it is sent again under that", async () => {
+  const { terminal } = screen();
+  const { batches, client } = ingest((_id, attempt) =>
+    attempt < 3 ? Verdict.VERDICT_UNAVAILABLE : Verdict.VERDICT_STORED,
+  );
+  let made = 0;
+  const makeId = () => `made-${++made}`;
+  const stdin = Readable.from(['{"key":"k","time":0,"data":{}}']);
+  await publish(publishing, { client, terminal, makeId, sleep: noWait, stdin });
+  expect(batches.map(({ events }) => events.map(({ id }) => id))).toEqual([
+    ["made-1"],
+    ["made-1"],
+    ["made-1"],
+  ]);
+});
+
 it.each(["dql", "dead-letters"])(
   "takes tail %s for the dead letters, and says so",
   async (name) => {
@@ -312,13 +328,13 @@ it("lists results as a table and says when there are more", async () => {
   expect(written.err).toBe("only the first 2; more with --limit\n");
 });
 
-it("says of a window without end that it is open", async () => {
+it("shows no end of the state of a fold, nor of a global window", async () => {
   const { written, terminal } = screen();
   const state = { ...result("ann", 8, "3"), window: { start: 0, end: GLOBAL_END } };
   const client = { getResult: () => Promise.resolve(state) };
   const options = { projection: "spent", key: "ann", windowStart: undefined, json: false };
   await get(options, client, terminal);
-  expect(written.out).toContain("\n1970-01-01 00:00:00  open              ann ");
+  expect(written.out).toContain("\n1970-01-01 00:00:00  -                 ann ");
 });
 
 it("prints one result as JSON without losing a digit", async () => {

@@ -36,8 +36,8 @@ export const resultColumns = (first: Result): readonly Column[] => [
   { header: "rev", align: "right" },
 ];
 
-/** `open` of what has no end: the state of a fold, a global window. */
-const windowEnd = (ms: number): string => (ms === GLOBAL_END ? "open" : time(ms));
+/** `-` of what has no end: the state of a fold, a global window. */
+const windowEnd = (ms: number): string => (ms === GLOBAL_END ? "-" : time(ms));
 
 export const resultRow = (result: Result): readonly Cell[] => [
   time(result.window?.start ?? 0),
