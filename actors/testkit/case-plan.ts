@@ -9,6 +9,7 @@ import type {
   ProjectionDefinition,
   TopicDefinition,
 } from "../../projections/definition/definition.ts";
+import { suggestion } from "../../projections/definition/did-you-mean.ts";
 import { planTopic } from "../../projections/definition/plan-projection.ts";
 import { ProjectionPlanner } from "../../projections/definition/projection-planner.ts";
 import type {
@@ -38,7 +39,11 @@ export interface NamedProjection {
 }
 
 /** Projections that a case may name. */
-export type FindProjection = (name: string) => NamedProjection | undefined;
+export interface FindProjection {
+  (name: string): NamedProjection | undefined;
+  /** Of all that it finds, for who mistypes one. */
+  readonly names?: readonly string[];
+}
 
 /** One of the topics that a case's events are in. */
 export interface CaseTopic {
@@ -83,7 +88,9 @@ export const planCase = (
   if (typeof projection === "string") {
     const found = find(projection);
     if (found === undefined) {
-      return mistakes.add("projection", `there is no projection ${shown(projection)} here`);
+      const near = find.names && suggestion(projection, find.names, "projections");
+      const none = `there is no projection ${shown(projection)} here`;
+      return mistakes.add("projection", none + (near ?? ""));
     }
     for (const part of inline) {
       mistakes.add(part, `${shown(projection)} has its own; leave it out`);
@@ -290,11 +297,14 @@ const plan = (
     );
     const made = planner.plan(definition as ProjectionDefinition);
     if (made === undefined) {
-      part = "tables";
-      const wrong = tables.find(({ name }) => name === tableOf(definition as { kind?: string }));
-      throw new Error(
-        `invariant P1: table ${planner.plan(wrong!)?.definition.name} is not planned`,
-      );
+      let reader = definition as { readonly kind?: string };
+      for (;;) {
+        const index = tables.findIndex(({ name }) => name === tableOf(reader));
+        if (index < 0) throw new Error("invariant P1: a table is not planned and has no mistakes");
+        part = at("tables", index);
+        reader = tables[index]!;
+        planner.plan(tables[index]!);
+      }
     }
     const sources: readonly Pick<SourcePlan, "topic" | "reads">[] = made.sources?.map(
       (source) => source.table ?? source,

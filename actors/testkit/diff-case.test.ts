@@ -47,11 +47,39 @@ test("of a long row what tells it apart and what differs is shown", () => {
     [row("k", other)],
   );
   expect(line).toBe(
-    " ≠ k aggregate17={p50: 1, p99: 2} ...  k aggregate17={p50: 1, p99: 3} ...  aggregate17.p99",
+    " ≠ k aggregate17={p50: 1, p99: 2} ... (29 fields more)  k aggregate17={p50: 1, p99: 3} ... (29 fields more)  aggregate17.p99",
   );
   const [, , alone] = rendered([row("a")], [row("a"), row("k", values)]);
-  expect(alone).toMatch(
-    /^ \+ \(nothing\) {2}k aggregate0=1000000 .*\.\.\. \(\d+ characters more\)$/,
+  expect(alone).toMatch(/^ \+ \(nothing\) {2}k aggregate0=1000000 .*\.\.\. \(\d+ fields more\)$/);
+});
+
+const letter = (error: string): Row =>
+  new Map<string, CaseValue>([
+    ["reason", "custom"],
+    ["key", "k"],
+    ["time", 3],
+    ["error", error],
+  ]);
+
+test("nothing is cut that is no longer than the note in its place", () => {
+  const error = "the state is a Promise: it must be data as in JSON, or a wise man's sum of such";
+  const [, , seen] = rendered([row("a")], [row("a"), letter(error)]);
+  expect(seen).toBe(` + (nothing)  custom k time=3 error="${error}"`);
+  const sketch = "A".repeat(159);
+  const [, , whole] = rendered([row("a")], [row("a"), row("b", { "values.s": sketch })]);
+  expect(whole).toBe(` + (nothing)  b s=${sketch}`);
+});
+
+test("what is cut ends in how much there is more, and the row itself has it whole", () => {
+  const error = "why ".repeat(100);
+  const got = [row("a"), new Map([...letter(error), ["values.s", "A".repeat(300)]])];
+  const [, , line] = rendered([row("a")], got);
+  expect(line).toBe(
+    ` + (nothing)  custom k time=3 s=${"A".repeat(158)}... (142 characters more) ` +
+      `error="${error.slice(0, 153)}... (248 characters more)`,
+  );
+  expect(diffSequence([wanted(row("a"))], got).rows[1]!.got).toBe(
+    `custom k time=3 s=${"A".repeat(300)} error="${error}"`,
   );
 });
 

@@ -5,12 +5,13 @@
  *     whole: its length, and each of its items.
  * D2. Where order counts, the fewest rows are told to differ; a row that differs stands beside the
  *     one of its key that came in its place. Beyond `COMPARED_MAX` pairs of rows, place by place.
- * D3. What is shown is bounded, and what is left out is counted: of rows that are as expected those beside
- *     others, of the others `DIFFERENCES_SHOWN_MAX`, and of a long row what tells it apart and what differs.
+ * D3. What is shown to people is bounded, and what is left out is counted: of rows that are as expected
+ *     those beside others, of the others `DIFFERENCES_SHOWN_MAX`, and of a long row what tells it apart and
+ *     what differs.
  */
 import { at } from "../../projections/definition/reading.ts";
 import type { CaseValue, ExpectedRow, LineOf, Row, Scalar } from "./case.ts";
-import { isList, showRow } from "./output.ts";
+import { isList, showRow, type ShownField } from "./output.ts";
 
 export type Mark = "same" | "different" | "missing" | "unexpected";
 
@@ -20,6 +21,8 @@ export interface DiffRow {
   readonly path: string | undefined;
   readonly expected: string | undefined;
   readonly got: string | undefined;
+  /** The same for people: bounded (D3). */
+  readonly brief: Pick<DiffRow, "expected" | "got">;
   /** Names of the fields that differ. */
   readonly fields: readonly string[];
 }
@@ -103,72 +106,97 @@ const asFarAsCompared = (got: CaseValue, expected: CaseValue | undefined): CaseV
 /** Which partition spoke, and of which topic, is of interest only to those who ask. */
 const ASKED_FOR = new Set(["topic", "partition"]);
 
-const showGot = (
-  got: Row,
-  expected?: Row,
-  only: (field: string) => boolean = () => true,
-): string => {
+const showGot = (got: Row, expected?: Row): readonly ShownField[] => {
   const compared = [...got].map(
     ([field, value]) => [field, asFarAsCompared(value, expected?.get(field))] as const,
   );
   return showRow(
     new Map(compared),
-    (field) => (!ASKED_FOR.has(field) || expected?.has(field) === true) && only(field),
+    (field) => !ASKED_FOR.has(field) || expected?.has(field) === true,
   );
 };
 
-/** Characters of a row that are shown. */
-const ROW_SHOWN_MAX = 160;
+/** Characters of a row within which a field that is shown begins, and that are shown of one field. */
+const SHOWN_MAX = 160;
+/** A note of what was left out takes as much room as so many characters, and tells less. */
+const HIDDEN_MIN = 80;
 
-const cut = (text: string): string => {
-  const more = text.length - ROW_SHOWN_MAX;
-  return more > 0 ? `${text.slice(0, ROW_SHOWN_MAX)}... (${more} characters more)` : text;
+/** Of a dead letter, why: what a reader looks for first. */
+const WHY = "error";
+
+const cut = ({ text }: ShownField): string => {
+  const more = text.length - SHOWN_MAX;
+  return more < HIDDEN_MIN ? text : `${text.slice(0, SHOWN_MAX)}... (${more} characters more)`;
 };
+
+const joined = (parts: readonly string[]): string => parts.join(" ");
+const wholeText = (fields: readonly ShownField[]): string => joined(fields.map(({ text }) => text));
 
 /** What tells a row apart from others. */
 const IDENTITY = new Set(["reason", "id", "key", "start", "end", "kind"]);
 
-/** Of a row whose text is too long, only what matters. */
-const shortened = (
-  show: (only?: (field: string) => boolean) => string,
-  differences: readonly string[],
+/** Of a row whose text is too long, only what matters: fields that begin where they are still seen. */
+const briefText = (
+  fields: readonly ShownField[],
+  matters: (field: string) => boolean = () => true,
 ): string => {
-  const whole = show();
-  if (whole.length <= ROW_SHOWN_MAX) return whole;
-  const differs = (field: string) =>
-    differences.some(
-      (path) =>
-        path === field || (/^[.[]/.test(path.slice(field.length)) && path.startsWith(field)),
-    );
-  return cut(`${show((field) => IDENTITY.has(field) || differs(field))} ...`);
+  const whole = wholeText(fields);
+  if (whole.length < SHOWN_MAX + HIDDEN_MIN) return whole;
+  let length = 0;
+  const kept = fields.filter((each) => {
+    if (!matters(each.field) || (length > SHOWN_MAX && each.field !== WHY)) return false;
+    length += cut(each).length + 1;
+    return true;
+  });
+  const left = fields.filter((each) => !kept.includes(each));
+  if (wholeText(left).length < HIDDEN_MIN) return joined(fields.map(cut));
+  const more = `${left.length} ${left.length === 1 ? "field" : "fields"} more`;
+  return joined([...kept.map(cut), `... (${more})`]);
 };
+
+const isAmong = (differences: readonly string[], field: string): boolean =>
+  differences.some(
+    (path) => path === field || (/^[.[]/.test(path.slice(field.length)) && path.startsWith(field)),
+  );
 
 const pairRow = (expected: ExpectedRow, got: Row): DiffRow => {
   const fields = differing(expected.fields, got, expected.whole);
+  const matters = (field: string) => IDENTITY.has(field) || isAmong(fields, field);
+  const wanted = showRow(expected.fields);
+  const came = showGot(got, expected.fields);
   return {
     mark: fields.length === 0 ? "same" : "different",
     path: expected.path,
-    expected: shortened((only) => showRow(expected.fields, only), fields),
-    got: shortened((only) => showGot(got, expected.fields, only), fields),
+    expected: wholeText(wanted),
+    got: wholeText(came),
+    brief: { expected: briefText(wanted, matters), got: briefText(came, matters) },
     fields: fields.map((field) => field.replace(/^values\./, "")),
   };
 };
 
-const missingRow = (expected: ExpectedRow): DiffRow => ({
-  mark: "missing",
-  path: expected.path,
-  expected: cut(showRow(expected.fields)),
-  got: undefined,
-  fields: [],
-});
+const missingRow = (expected: ExpectedRow): DiffRow => {
+  const fields = showRow(expected.fields);
+  return {
+    mark: "missing",
+    path: expected.path,
+    expected: wholeText(fields),
+    got: undefined,
+    brief: { expected: briefText(fields), got: undefined },
+    fields: [],
+  };
+};
 
-const unexpectedRow = (got: Row): DiffRow => ({
-  mark: "unexpected",
-  path: undefined,
-  expected: undefined,
-  got: cut(showGot(got)),
-  fields: [],
-});
+const unexpectedRow = (row: Row): DiffRow => {
+  const fields = showGot(row);
+  return {
+    mark: "unexpected",
+    path: undefined,
+    expected: undefined,
+    got: wholeText(fields),
+    brief: { expected: undefined, got: briefText(fields) },
+    fields: [],
+  };
+};
 
 const diffOf = (rows: readonly DiffRow[]): Diff => ({
   same: rows.every((row) => row.mark === "same"),
@@ -332,8 +360,8 @@ export const renderDiff = (
   const shown = all.filter((row) => typeof row !== "number");
   const lineOf = ({ path }: DiffRow) => (path === undefined ? undefined : options.lineOf(path));
   const gutter = Math.max(0, ...shown.map((row) => String(lineOf(row) ?? "").length));
-  const width = Math.max(left.length, ...shown.map((row) => (row.expected ?? ABSENT).length));
-  const gotWidth = Math.max(right.length, ...shown.map((row) => (row.got ?? ABSENT).length));
+  const width = Math.max(left.length, ...shown.map((row) => (row.brief.expected ?? ABSENT).length));
+  const gotWidth = Math.max(right.length, ...shown.map((row) => (row.brief.got ?? ABSENT).length));
   const head = `${" ".repeat(gutter)}   ${left.padEnd(width)}  ${right}`;
   const counted = (count: number, what: string) =>
     options.paint("dim", `${" ".repeat(gutter)}   ... ${count} more ${what}`);
@@ -344,8 +372,8 @@ export const renderDiff = (
       if (typeof row === "number") return counted(row, "as expected");
       const number = String(lineOf(row) ?? "").padStart(gutter);
       const note = row.fields.length === 0 ? "" : `  ${row.fields.join(", ")}`;
-      const got = row.got ?? ABSENT;
-      const text = `${SIGNS[row.mark]} ${(row.expected ?? ABSENT).padEnd(width)}  ${note === "" ? got : got.padEnd(gotWidth)}${note}`;
+      const got = row.brief.got ?? ABSENT;
+      const text = `${SIGNS[row.mark]} ${(row.brief.expected ?? ABSENT).padEnd(width)}  ${note === "" ? got : got.padEnd(gotWidth)}${note}`;
       return `${options.paint("dim", number)} ${options.paint(row.mark === "same" ? "green" : "red", text)}`;
     }),
     ...(beyond > 0 ? [counted(beyond, "that differ")] : []),

@@ -86,14 +86,7 @@ export const letterRow = (letter: DeadLetter): Row =>
 export const booksRow = (books: Books): Row =>
   new Map(ACCOUNTS.map((account) => [account, books[account]]));
 
-/** A sketch's bytes are of no use to a reader, but that they differ is. */
-const TEXT_SHOWN_MAX = 64;
-
-const showText = (text: string): string => {
-  const more = text.length - TEXT_SHOWN_MAX;
-  if (more > 0) return `${JSON.stringify(text.slice(0, TEXT_SHOWN_MAX))}... (${more} more)`;
-  return /^[\w.:-]+$/.test(text) ? text : JSON.stringify(text);
-};
+const showText = (text: string): string => (/^[\w.:-]+$/.test(text) ? text : JSON.stringify(text));
 
 /** As YAML would have it on one line. */
 export const showValue = (value: CaseValue): string => {
@@ -116,9 +109,18 @@ const ORDER = ["reason", "id", "type", "key", "start", "end", "kind", "ordinal",
 const NAMELESS = new Set(["key", "kind", "reason"]);
 const TIMES = new Set(["watermark", "time"]);
 
+/** A field of a row as text: `sales=3`. */
+export interface ShownField {
+  readonly field: string;
+  readonly text: string;
+}
+
 /** `k [0, 3000) final revision=1 sales=3`: the given fields of a row, or those that it has. */
-export const showRow = (row: Row, only: (field: string) => boolean = () => true): string => {
-  const parts: string[] = [];
+export const showRow = (
+  row: Row,
+  only: (field: string) => boolean = () => true,
+): readonly ShownField[] => {
+  const parts: ShownField[] = [];
   const rank = (field: string) =>
     ORDER.includes(field)
       ? ORDER.indexOf(field)
@@ -130,11 +132,13 @@ export const showRow = (row: Row, only: (field: string) => boolean = () => true)
     if (field === "start") {
       const end = only("end") ? row.get("end") : undefined;
       const start = showTime(value as number);
-      parts.push(typeof end === "number" ? `[${start}, ${showTime(end)})` : `[${start}, ...)`);
+      const until = typeof end === "number" ? showTime(end) : "...";
+      parts.push({ field, text: `[${start}, ${until})` });
       continue;
     }
     const text = TIMES.has(field) && typeof value === "number" ? showTime(value) : showValue(value);
-    parts.push(NAMELESS.has(field) ? text : `${field.replace(/^values\./, "")}=${text}`);
+    const name = field.replace(/^values\./, "");
+    parts.push({ field, text: NAMELESS.has(field) ? text : `${name}=${text}` });
   }
-  return parts.join(" ");
+  return parts;
 };

@@ -149,6 +149,36 @@ test.each<[string, string]>([
   expect(() => text(source)).toThrow(message);
 });
 
+test("suggests projections that a case may mean by one that is not there", () => {
+  const find = Object.assign(() => undefined, { names: ["throws", "runs"] });
+  expect(() => runContent({ projection: "throwr", steps: [] }, { find })).toThrow(
+    'there is no projection "throwr" here; did you mean "throws"?',
+  );
+});
+
+const joining = (table: string, tables: string): string => `
+projection: { kind: join, left: { types: [Sale] }, right: { projection: ${table} }, asOf: {}, values: { n: { field: n, side: right } } }
+tables: [${tables}]
+topic: { types: { Sale: { cents: "optional int64" } } }
+steps: []
+`;
+const PAID = "name: paid, window: { kind: tumbling, sizeMs: 10 }, aggregates: { n: { fn: count } }";
+
+test("says of a table that is not there which of the case's tables is meant", () => {
+  expect(() => text(joining("payed", `{ ${PAID} }`))).toThrow(
+    'projection.right.projection: there is no projection "payed"; the projections are "paid"',
+  );
+  expect(() => text(joining("piad", `{ ${PAID} }`))).toThrow('did you mean "paid"?');
+  expect(() => text(joining("payed", ""))).toThrow("there are no projections");
+});
+
+test("says which of the tables has a mistake", () => {
+  const other = `{ ${PAID.replace("paid", "other")} }`;
+  expect(() => text(joining("paid", `${other}, { ${PAID}, emit: finl }`))).toThrow(
+    /tables\[1\]\.emit/,
+  );
+});
+
 test.each<[string, string]>([
   ["- { key: a, tim: 3 }", "line 4: steps[0].time: an event needs it"],
   ["- { key: a, time: tomorrow }", 'such as "2024-01-01T08:00:00Z", not "tomorrow"'],

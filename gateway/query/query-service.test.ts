@@ -79,8 +79,9 @@ describe("GetResult", () => {
   });
 
   it.each([
-    [{ projection: "nope" }, 'unknown projection "nope"; known are departures'],
-    [{ projection: "" }, 'unknown projection ""; known are departures'],
+    [{ projection: "nope" }, 'unknown projection "nope"; the projections are "departures"'],
+    [{ projection: "departure" }, 'unknown projection "departure"; did you mean "departures"?'],
+    [{ projection: "" }, 'unknown projection ""; the projections are "departures"'],
     [{ version: 7 }, "projection departures has no version 7; it has 1"],
     [{ key: "SFO" }, 'projection departures, version 1, has no result for key "SFO"'],
     [

@@ -1,6 +1,7 @@
 /** Why a query is not answered: a gRPC status, with words that say what to do. */
 import { status } from "@grpc/grpc-js";
 import { Schema } from "effect";
+import { suggestion } from "../../projections/definition/did-you-mean.ts";
 import { fieldStatus, plainStatus, retryStatus } from "../ingest/status.ts";
 import type { CallStatus } from "../ingest/status.ts";
 import type { ResultView } from "./result-view.ts";
@@ -26,8 +27,9 @@ export const unavailable = (details: string): QueryRefused =>
 
 export const unknownProjection = (view: ResultView, projection: string): QueryRefused => {
   const known = view.projections();
-  const names = known.length === 0 ? "there are none yet" : `known are ${known.join(", ")}`;
-  return refused(status.NOT_FOUND, `unknown projection ${JSON.stringify(projection)}; ${names}`);
+  const hint =
+    known.length === 0 ? "; there are none yet" : suggestion(projection, known, "projections");
+  return refused(status.NOT_FOUND, `unknown projection ${JSON.stringify(projection)}${hint}`);
 };
 
 export const unknownVersion = (

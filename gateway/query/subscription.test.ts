@@ -304,7 +304,7 @@ describe("what cannot be subscribed to", () => {
     await start();
     expect(await subscribe({ projection: "nope" }).ended).toEqual({
       code: "NOT_FOUND",
-      details: 'unknown projection "nope"; known are departures',
+      details: 'unknown projection "nope"; the projections are "departures"',
     });
     expect(await subscribe({ version: 9 }).ended).toEqual({
       code: "NOT_FOUND",

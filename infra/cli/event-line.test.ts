@@ -24,7 +24,7 @@ it("fills in the id, and the type of the command", () => {
 });
 
 it.each([
-  ["{", "line", /^is no JSON: /],
+  ["{", "line", /^is not JSON: /],
   ["[1]", "line", /must be a JSON object/],
   ['{"ky":"k"}', "ky", /is unknown; an event has id, type, key, time, data/],
   ['{"key":"k","time":0,"data":{}}', "type", /is missing, and no --type was given/],

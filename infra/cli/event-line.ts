@@ -38,7 +38,7 @@ export const parseEventLine = (line: string, defaults: LineDefaults): ParsedLine
   try {
     parsed = JSON.parse(line);
   } catch (error) {
-    return refuse("line", `is no JSON: ${(error as Error).message}`);
+    return refuse("line", `is not JSON: ${(error as Error).message}`);
   }
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
     return refuse("line", 'must be a JSON object such as {"key": ..., "time": ..., "data": {...}}');

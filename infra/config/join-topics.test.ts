@@ -75,7 +75,7 @@ it("says which topic is missing", async () => {
   await asData(["shown"]);
   const [missing] = await mistakes();
   expect(missing).toMatch(
-    /projections\[0\]\.topic: there is no topic "clicked"; the topics are "shown"$/,
+    /projections\[0\]\.right\.topic: there is no topic "clicked"; the topics are "shown"$/,
   );
 });
 

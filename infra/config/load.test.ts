@@ -323,6 +323,31 @@ describe("tidemark.config.ts", () => {
       ]);
     });
 
+    it("without a topic of a side is told so at that side, with the nearest and what to do", async () => {
+      const topics = [{ name: "sales", schemas: ["shop.proto"], types: ["shop.Sale"] }];
+      const of = (right: object) =>
+        JSON.stringify({
+          name: "own",
+          kind: "join",
+          left: { topic: "sale" },
+          right,
+          asOf: {},
+          values: { id: { literal: 1 } },
+        });
+      await write({
+        "sub/h.projection.json": `[${of({ projection: "vists" })}, ${visits()}]`,
+        "tidemark.config.json": JSON.stringify({ topics }),
+        "shop.proto": PROTO,
+      });
+      const told = await mistakesOf({ files });
+      expect(told.join("\n")).toContain(
+        'h.projection.json: [0].left.topic: there is no topic "sale"; did you mean "sales"? Define it in',
+      );
+      expect(told.join("\n")).toContain(
+        'right.projection: there is no projection "vists"; did you mean "visits"? Name the file that',
+      );
+    });
+
     it("is a projection with mistakes, whatever its keys are", async () => {
       await write({ "sub/h.projection.json": visits({ topic: undefined, aggregates: undefined }) });
       expect(await mistakesOf({ files })).toEqual(

@@ -18,7 +18,7 @@ import { nearest, suggestion } from "../../projections/definition/did-you-mean.t
 import { canonicalJson, writtenDigest } from "../../projections/definition/digest.ts";
 import { KINDS } from "../../projections/definition/kinds.ts";
 import { resolveLookupFiles } from "../../projections/definition/lookup-files.ts";
-import { sourceNames, tableOf } from "../../projections/definition/join-sources.ts";
+import { namedTopics, sourceNames, tableOf } from "../../projections/definition/join-sources.ts";
 import { tablesOf, topicsOf } from "../../projections/definition/make-definition.ts";
 import { at, Mistakes, type Fields } from "../../projections/definition/reading.ts";
 import { SHIPPED_MODULE, type CodeOrigin } from "./config.ts";
@@ -40,6 +40,10 @@ const NO_CONFIG: ConfigFile = { path: "", label: "", content: {} };
 const within = (label: string, path: string): string =>
   label.includes(": ") ? `${label}.${path}` : `${label}: ${path}`;
 
+/** What to do about a mistake, after the mistake. */
+const advised = (message: string, advice: string): string =>
+  `${message}${message.endsWith("?") ? "" : "."} ${advice}`;
+
 interface Found<T> {
   readonly definition: T;
   readonly label: string;
@@ -48,10 +52,10 @@ interface Found<T> {
 }
 
 const WHERE_TABLES_ARE =
-  ". Name the file that defines it too, or put both into the projections of tidemark.config.json";
+  "Name the file that defines it too, or put both into the projections of tidemark.config.json";
 
 const WHERE_TOPICS_ARE =
-  ". Define it in the topics of tidemark.config.json, or name a file with a projection that reads it";
+  "Define it in the topics of tidemark.config.json, or name a file with a projection that reads it";
 
 /** From a module's exports to a value in them. */
 type Place = CodeOrigin["place"];
@@ -240,15 +244,15 @@ export class UserProject {
   checkSources(): void {
     for (const { definition, label, isData } of this.#projections.values()) {
       this.#checkTable(definition, label, isData === true);
-      const names = sourceNames(definition, this.projections);
-      for (const topic of new Set([definition.topic, ...names])) {
-        if (this.#topics.has(topic)) continue;
-        this.#mistakes.add(
-          within(label, "topic"),
+      const told = new Set<string>();
+      for (const { path, topic } of namedTopics(definition, this.projections)) {
+        if (this.#topics.has(topic) || told.has(topic)) continue;
+        told.add(topic);
+        const none =
           `there is no topic ${JSON.stringify(topic)}` +
-            suggestion(topic, this.#topics.keys(), "topics") +
-            (isData === true ? WHERE_TOPICS_ARE : ""),
-        );
+          suggestion(topic, this.#topics.keys(), "topics");
+        const message = isData === true ? advised(none, WHERE_TOPICS_ARE) : none;
+        this.#mistakes.add(within(label, path), message);
       }
     }
   }
@@ -258,12 +262,11 @@ export class UserProject {
     if (name === undefined) return;
     const table = this.#projections.get(name);
     if (table === undefined) {
-      this.#mistakes.add(
-        within(label, "right.projection"),
-        `there is no projection ${JSON.stringify(name)}` +
-          suggestion(name, this.#projections.keys(), "projections") +
-          (isData ? WHERE_TABLES_ARE : ""),
-      );
+      const others = [...this.#projections.keys()].filter((each) => each !== definition.name);
+      const none =
+        `there is no projection ${JSON.stringify(name)}` + suggestion(name, others, "projections");
+      const message = isData ? advised(none, WHERE_TABLES_ARE) : none;
+      this.#mistakes.add(within(label, "right.projection"), message);
     } else if (holdsCode(table.definition) && !this.#code.has(name)) {
       this.#mistakes.add(
         table.label,

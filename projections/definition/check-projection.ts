@@ -47,6 +47,8 @@ export interface KnownSources {
   readonly topics: readonly TopicPlan[];
   /** Projections that may be a table. */
   readonly projections: readonly ProjectionPlan[];
+  /** Of the projections that somebody may mean by a table, planned yet or not; without them, of those. */
+  readonly names?: readonly string[] | undefined;
 }
 
 export const checkProjection = (
@@ -135,14 +137,14 @@ const findTopic = (
 
 const findTable = (
   { path, projection }: NamedSource,
-  { projections }: KnownSources,
+  { projections, names }: KnownSources,
   mistakes: Mistakes,
 ): UnionSource | undefined => {
   if (typeof projection !== "string") return undefined;
-  const names = projections.map(({ definition }) => definition.name);
-  const table = projections[names.indexOf(projection)];
+  const table = projections.find(({ definition }) => definition.name === projection);
   if (table === undefined) {
-    const near = suggestion(projection, names, "projections");
+    const known = names ?? projections.map(({ definition }) => definition.name);
+    const near = suggestion(projection, known, "projections");
     return mistakes.add(path, `there is no projection ${shown(projection)}${near}`);
   }
   const why = whyNoTable(table);

@@ -15,6 +15,14 @@ it("finds what was probably meant", () => {
   for (const written of ["price", "x", ""]) expect(nearest(written, names)).toBeUndefined();
 });
 
+it("prefers the fewest edits to a name that begins or ends with what was written", () => {
+  const names = ["every", "everyEventTime", "everyEvents"];
+  expect(nearest("everyEvent", names)).toBe("everyEvents");
+  expect(nearest("everyEvent", names.toReversed())).toBe("everyEvents");
+  expect(nearest("everyEventT", ["everyEventTimeMs", "everyEventTime"])).toBe("everyEventTime");
+  expect(nearest("time", ["everyEventTime", "price"])).toBe("everyEventTime");
+});
+
 it("lists what there is when nothing is near", () => {
   expect(suggestion("price", ["a", "b"], "fields")).toBe('; the fields are "a", "b"');
   expect(suggestion("price", [], "fields")).toBe("; there are no fields");

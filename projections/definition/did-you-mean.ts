@@ -21,21 +21,29 @@ const distance = (from: string, to: string): number => {
   return previous[to.length]!;
 };
 
-/** The candidate nearest to `name`, or undefined when none is near. */
+/**
+ * The candidate nearest to `name`, or undefined when none is near. Fewest edits win; a name that begins or
+ * ends with what was written is meant only where no other is that near.
+ */
 export const nearest = (name: string, candidates: Iterable<string>): string | undefined => {
   const wanted = plain(name);
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
+  let bestEdits = Math.max(1, Math.floor(wanted.length / 3)) + 1;
+  let longer: string | undefined;
+  let longerEdits = Infinity;
   for (const candidate of candidates) {
     const other = plain(candidate);
     const partial = wanted.length >= 3 && (other.startsWith(wanted) || other.endsWith(wanted));
-    const edits = wanted === other ? 0 : Math.min(distance(wanted, other), partial ? 1 : Infinity);
-    if (edits < bestDistance) {
+    const edits = distance(wanted, other);
+    if (edits < bestEdits) {
       best = candidate;
-      bestDistance = edits;
+      bestEdits = edits;
+    } else if (partial && edits < longerEdits) {
+      longer = candidate;
+      longerEdits = edits;
     }
   }
-  return best;
+  return best ?? longer;
 };
 
 const LISTED_MAX = 20;

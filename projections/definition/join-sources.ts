@@ -99,13 +99,20 @@ export const tableOf = (definition: { readonly kind?: string }): string | undefi
 export const sourceNames = (
   definition: ReadsTopics,
   all: readonly ReadsTopics[],
-): readonly string[] => {
-  if (definition.kind !== "join") return [definition.topic];
+): readonly string[] => namedTopics(definition, all).map(({ topic }) => topic);
+
+/** The same with the paths within the definition at which they are named: of a table's topic, the table's. */
+export const namedTopics = (
+  definition: ReadsTopics,
+  all: readonly ReadsTopics[],
+): readonly { readonly path: string; readonly topic: string }[] => {
+  const whole = { path: "topic", topic: definition.topic };
+  if (definition.kind !== "join") return [whole];
   const { apart } = joinInputs(definition as unknown as Fields, new Mistakes());
-  if (apart === undefined) return [definition.topic];
-  return apart.flatMap(({ topic, projection }) =>
-    projection === undefined
-      ? String(topic)
-      : (all.find(({ name }) => name === projection)?.topic ?? []),
-  );
+  if (apart === undefined) return [whole];
+  return apart.flatMap(({ path, topic, projection }) => {
+    if (projection === undefined) return { path, topic: String(topic) };
+    const table = all.find(({ name }) => name === projection);
+    return table === undefined ? [] : { path, topic: table.topic };
+  });
 };

@@ -53,17 +53,20 @@ type PlanOf<Definition extends ProjectionDefinition> = Extract<
 /**
  * Throws a {@link DefinitionError} that lists every mistake. `topic` is that of the definition; `others`
  * are those that only a part of it reads, such as a side of a join; `projections` those that may be its table.
+ * `names`: of all projections that could be planned as such, for who mistypes one.
  */
 export const planProjection = <const Definition extends ProjectionDefinition>(
   definition: Definition,
   topic: TopicPlan,
   others: readonly TopicPlan[] = [],
   projections: readonly ProjectionPlan[] = [],
+  names?: readonly string[],
 ): PlanOf<Definition> => {
   const mistakes = new Mistakes();
   const resolved = checkProjection(definition, mistakes, {
     topics: [topic, ...others],
     projections,
+    names,
   });
   // Once more without the topic: the same data, with the names of enum values still in it.
   const written = checkProjection(definition, new Mistakes(), undefined)?.definition;

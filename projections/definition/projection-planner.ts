@@ -31,7 +31,13 @@ export class ProjectionPlanner {
     const topic =
       this.#topics.find((each) => each.definition.name === definition.topic) ?? this.#topics[0];
     if (topic === undefined || !this.#hasTable(definition)) return undefined;
-    const plan = planProjection(definition, topic, this.#topics, [...this.#plans.values()]);
+    const plan = planProjection(
+      definition,
+      topic,
+      this.#topics,
+      [...this.#plans.values()],
+      [...this.#definitions.keys()].filter((name) => name !== definition.name),
+    );
     this.#plans.set(definition.name, plan);
     return plan;
   }

@@ -115,7 +115,7 @@ it("names rejected lines by their number, stores the others, and exits with 1", 
     conflict: 0,
   });
   expect(written.err).toMatch(
-    /^line 3: line: is no JSON: .*\nline 4: data\.amount: must be a number\n$/,
+    /^line 3: is not JSON: .*\nline 4: data\.amount: must be a number\n$/,
   );
 });
 

@@ -96,9 +96,11 @@ export const publish = async (
 ): Promise<number> => {
   const outcome: Outcome = { stored: 0, quarantined: 0, rejected: 0, duplicate: 0, conflict: 0 };
   const ids = new SeenIds();
+  /** `field`: "line" for the line as such. */
   const reject = (line: number, field: string, reason: string) => {
     outcome.rejected++;
-    terminal.err.write(`${terminal.err.paint("red", `line ${line}`)}: ${field}: ${reason}\n`);
+    const what = field === "line" ? reason : `${field}: ${reason}`;
+    terminal.err.write(`${terminal.err.paint("red", `line ${line}`)}: ${what}\n`);
   };
 
   const send = async (batch: readonly Numbered[]): Promise<void> => {

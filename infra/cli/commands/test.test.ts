@@ -90,11 +90,30 @@ it("shows what differs, and ends with 1", async () => {
   expect(out).toMatch(/11 ≠ shop-1 .*revenue=850 .*revenue=750 .* {2}revenue\n/);
 });
 
+it("cuts nothing in JSON", async () => {
+  const key = "long ".repeat(100);
+  const aggregates = "{ n: { fn: count } }";
+  await write(
+    "long.yaml",
+    `projection: { window: { kind: tumbling, sizeMs: 10 }, aggregates: ${aggregates} }\n` +
+      `steps:\n  - { key: "${key}", time: 1 }\n  - watermark: 9\nexpect: nothing\n`,
+  );
+  expect((await run(["long.yaml"])).out).toMatch(/... \(\d+ characters more\)/);
+  const { failures } = JSON.parse((await run(["long.yaml"], true)).out);
+  expect(failures[0].rows[0]).toEqual({
+    mark: "unexpected",
+    got: `"${key}" [0, 10) final revision=1 n=1 watermark=9`,
+    fields: [],
+  });
+});
+
 it("says what is wrong with a case, and runs the others", async () => {
   await write("broken.yaml", "projection: revenue-by-stor\nsteps: []\n");
   const { code, out } = await run(["broken.yaml", "sales.yaml"]);
   expect(code).toBe(1);
-  expect(out).toContain('  line 1: projection: there is no projection "revenue-by-stor"');
+  expect(out).toContain(
+    '  line 1: projection: there is no projection "revenue-by-stor" here; did you mean "revenue-by-store"?',
+  );
   expect(out).toContain("2 cases, 1 failed");
 });
 

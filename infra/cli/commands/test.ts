@@ -66,7 +66,7 @@ const withAbsoluteSchemas = (content: unknown, folder: string): unknown => {
 /** The project's own projections, and the shipped ones. */
 const projectionsOf = async (options: TestOptions): Promise<FindProjection> => {
   const { projections, topics } = await loadConfig({ cwd: options.cwd, config: options.config });
-  return (name) => {
+  const find = (name: string) => {
     const definition = projections.find((each) => each.name === name);
     if (definition !== undefined) {
       const names = new Set([definition.topic, ...sourceNames(definition, projections)]);
@@ -85,6 +85,8 @@ const projectionsOf = async (options: TestOptions): Promise<FindProjection> => {
       }
     );
   };
+  const names = [...projections, ...exampleProjections].map(({ name }) => name);
+  return Object.assign(find, { names: [...new Set(names)] });
 };
 
 const namesProjection = (content: unknown): boolean =>
@@ -132,7 +134,11 @@ const toJson = ({ label, result, error, tookMs }: Outcome): string =>
           runs: result.runs,
         }),
     tookMs: Math.round(tookMs * 10) / 10,
-    failures: result?.failures ?? [],
+    // Programs get every row whole.
+    failures: (result?.failures ?? []).map((failure) => ({
+      ...failure,
+      rows: failure.rows.map((row) => ({ ...row, brief: undefined })),
+    })),
     mistakes: error?.mistakes ?? [],
   });
 
