@@ -15,6 +15,7 @@ import { Kind, type Result } from "../../../proto/gen/tidemark/v1/result.ts";
 import { plain } from "../terminal/colour.ts";
 import { get, list } from "./list.ts";
 import { publish } from "./publish.ts";
+import { resultLine } from "./result-line.ts";
 import { tail } from "./tail.ts";
 
 const HOUR_MS = 3_600_000;
@@ -326,6 +327,29 @@ it("lists results as a table and says when there are more", async () => {
     ].join("\n"),
   );
   expect(written.err).toBe("only the first 2; more with --limit\n");
+});
+
+it("tells results of one key and window apart", async () => {
+  const { written, terminal } = screen();
+  const client = {
+    async *listResults() {
+      await Promise.resolve();
+      yield result("ATL", 8, "3");
+      yield { ...result("ATL", 8, "4"), ordinal: 1 };
+    },
+  };
+  const options = { projection: "p", keyPrefix: "", from: undefined, to: undefined, limit: 9 };
+  expect(await list({ ...options, json: false }, client, terminal)).toBe(0);
+  expect(written.out).toBe(
+    [
+      "window start (UTC)   window end (UTC)     key  ordinal  departures  meanDelay  maxDelay  kind   rev",
+      "1970-01-01 08:00:00  1970-01-01 09:00:00  ATL        0           3      0.333      null  final    1",
+      "1970-01-01 08:00:00  1970-01-01 09:00:00  ATL        1           4      0.333      null  final    1",
+      "",
+    ].join("\n"),
+  );
+  const second = { ...result("ATL", 8, "4"), ordinal: 1 };
+  expect(resultLine(second)).toContain("r1    ordinal 1  departures 4");
 });
 
 it("shows no end of the state of a fold, nor of a global window", async () => {

@@ -5,7 +5,7 @@ import type { GatewayClient } from "../gateway-client.ts";
 import { count } from "../terminal/format.ts";
 import { renderTable } from "../terminal/table.ts";
 import type { Output, Terminal } from "../terminal/terminal.ts";
-import { resultColumns, resultRow } from "./result-line.ts";
+import { resultColumns, resultRows } from "./result-line.ts";
 
 export interface ListOptions {
   readonly projection: string;
@@ -20,7 +20,7 @@ const write = (output: Output, results: readonly Result[], json: boolean): void 
   if (json) {
     for (const result of results) output.write(`${resultToJson(result)}\n`);
   } else if (results.length > 0) {
-    output.write(renderTable(resultColumns(results[0]!), results.map(resultRow), output.paint));
+    output.write(renderTable(resultColumns(results), resultRows(results), output.paint));
   }
 };
 

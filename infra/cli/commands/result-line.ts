@@ -26,12 +26,17 @@ export const shownValue = (value: Result["values"][number]["value"]): string => 
   return valueToJson(value);
 };
 
-/** Columns of results that share the same aggregates. */
-export const resultColumns = (first: Result): readonly Column[] => [
+/** Results of one key and window are told apart by their ordinals, where there are several. */
+const haveOrdinals = (results: readonly Result[]): boolean =>
+  results.some(({ ordinal }) => ordinal > 0);
+
+/** Columns of results that share the same aggregates; there must be one. */
+export const resultColumns = (results: readonly Result[]): readonly Column[] => [
   { header: "window start (UTC)" },
   { header: "window end (UTC)" },
   { header: "key" },
-  ...first.values.map(({ name }): Column => ({ header: name, align: "right" })),
+  ...(haveOrdinals(results) ? [{ header: "ordinal", align: "right" } as const] : []),
+  ...results[0]!.values.map(({ name }): Column => ({ header: name, align: "right" })),
   { header: "kind" },
   { header: "rev", align: "right" },
 ];
@@ -39,14 +44,20 @@ export const resultColumns = (first: Result): readonly Column[] => [
 /** `-` of what has no end: the state of a fold, a global window. */
 const windowEnd = (ms: number): string => (ms === GLOBAL_END ? "-" : time(ms));
 
-export const resultRow = (result: Result): readonly Cell[] => [
+const resultRow = (result: Result, ordinals: boolean): readonly Cell[] => [
   time(result.window?.start ?? 0),
   windowEnd(result.window?.end ?? 0),
   result.key,
+  ...(ordinals ? [String(result.ordinal)] : []),
   ...result.values.map(({ value }) => shownValue(value)),
   kindCell(result),
   String(result.revision),
 ];
+
+export const resultRows = (results: readonly Result[]): readonly (readonly Cell[])[] => {
+  const ordinals = haveOrdinals(results);
+  return results.map((result) => resultRow(result, ordinals));
+};
 
 /** Of a time without milliseconds. */
 const SECONDS_WIDTH = 19;
@@ -59,6 +70,7 @@ export const resultLine = (result: Result): string =>
     result.key.padEnd(12),
     kindName(result.kind).padEnd(10),
     `r${result.revision}`.padEnd(4),
+    ...(result.ordinal > 0 ? [`ordinal ${result.ordinal}`] : []),
     ...result.values.map(({ name, value }) => `${name} ${shownValue(value)}`.padEnd(18)),
   ]
     .join("  ")
