@@ -7,6 +7,7 @@ import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
+import type { Event } from "../../proto/gen/tidemark/v1/event.ts";
 import type { JoinProjection, WindowProjection } from "../../projections/definition/definition.ts";
 import { planProjection, planTopic } from "../../projections/definition/plan-projection.ts";
 import type { JoinPlan, TopicPlan } from "../../projections/definition/plan.ts";
@@ -311,6 +312,17 @@ const holds = (model: Model, log: Steps, early: boolean): void => {
   });
 };
 
+/** The rows that payments make, in record batches of so many. */
+const routedRows = (plan: JoinPlan, payments: readonly Sent[], size: number): readonly Event[] => {
+  const run = new RekeyedRun(plan);
+  for (let from = 0; from < payments.length; from += size) {
+    const part = payments.slice(from, from + size);
+    run.route(PARTITIONS.orders, encodeEvents("payments", part));
+  }
+  run.relay();
+  return run.logs.flat().flatMap((data) => RecordBatch.decode(data).events);
+};
+
 describe("a table of results", () => {
   test("is seen as of event time, whatever batches, relay and restarts do", () => {
     fc.assert(
@@ -332,17 +344,8 @@ describe("a table of results", () => {
             amount,
           }));
         const logOf = (size: number, early: boolean): readonly string[] => {
-          const run = new RekeyedRun(planOf(model, early));
-          for (let from = 0; from < events.length; from += size) {
-            const part = events.slice(from, from + size);
-            run.route(PARTITIONS.orders, encodeEvents("payments", part));
-          }
-          run.relay();
-          return run.logs
-            .flat()
-            .flatMap((data) =>
-              RecordBatch.decode(data).events.map((event) => JSON.stringify(event)),
-            );
+          const rows = routedRows(planOf(model, early), events, size);
+          return rows.map((row) => JSON.stringify(row));
         };
         const expected = logOf(1, false);
         expect(logOf(3, false)).toEqual(expected);
@@ -415,16 +418,8 @@ describe("when a row is known", () => {
           : { id: "c", key: "ann", time: FAR + 2e9 },
       ];
       const logOf = (size: number): readonly string[] => {
-        const run = new RekeyedRun(planOf(WITHOUT_END, false));
-        for (let from = 0; from < events.length; from += size) {
-          const part = events.slice(from, from + size);
-          run.route(PARTITIONS.orders, encodeEvents("payments", part));
-        }
-        run.relay();
-        return run.logs
-          .flat()
-          .flatMap((data) => RecordBatch.decode(data).events)
-          .map(({ id, eventTime }) => `${id} at ${eventTime}`);
+        const rows = routedRows(planOf(WITHOUT_END, false), events, size);
+        return rows.map(({ id, eventTime }) => `${id} at ${eventTime}`);
       };
       expect(logOf(1)).toEqual(["0/10/0/1 at 10"]);
       expect(logOf(3)).toEqual(logOf(1));

@@ -16,8 +16,7 @@ import { ACCEPTED } from "../intake/event-batch.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { readBooks, writeBooks } from "../task/books-keeper.ts";
-import { DraftWriter } from "../task/draft-writer.ts";
-import type { RoutedEvent } from "../task/draft-writer.ts";
+import { DraftWriter, emptyRoutedEvent } from "../task/draft-writer.ts";
 import { EventGate } from "../task/event-gate.ts";
 import { keyBytes } from "../task/key-bytes.ts";
 import type { Draft, Progress, TaskCore } from "../task/task-core.ts";
@@ -39,19 +38,7 @@ export class RoutingCore implements TaskCore<EventBatch> {
   readonly #draft = new DraftWriter([], []);
   readonly #progress = new TaskProgress();
   readonly #gate: EventGate;
-  readonly #routed: RoutedEvent = {
-    partition: 0,
-    group: new Uint8Array(0),
-    groupStart: 0,
-    groupEnd: 0,
-    sequence: 0,
-    index: 0,
-    ingestTime: 0,
-    watermark: 0,
-    event: new Uint8Array(0),
-    eventStart: 0,
-    eventEnd: 0,
-  };
+  readonly #routed = emptyRoutedEvent();
 
   constructor({ plan, rekey, route, version, partition }: RoutingOptions) {
     this.#rekey = rekey;

@@ -30,8 +30,7 @@ import type { EventBatch } from "../intake/event-batch.ts";
 import { ByteReader, ByteWriter, tagOf } from "../kernel/byte-writer.ts";
 import { EVENT_TIME_MAX } from "../kernel/record-batch-scanner.ts";
 import { makeCore } from "../task/cores.ts";
-import { DraftWriter } from "../task/draft-writer.ts";
-import type { RoutedEvent } from "../task/draft-writer.ts";
+import { DraftWriter, emptyRoutedEvent } from "../task/draft-writer.ts";
 import type { Draft, Progress, TaskCore } from "../task/task-core.ts";
 import { readSnapshotHead, writeSnapshotHead } from "../task/task-progress.ts";
 import { RoutingCore } from "./routing-core.ts";
@@ -80,19 +79,7 @@ export class TableCore implements TaskCore<EventBatch> {
   readonly #draft = new DraftWriter([], []);
   readonly #types: readonly string[];
   readonly #fields: readonly FieldSchema[];
-  readonly #routed: RoutedEvent = {
-    partition: 0,
-    group: new Uint8Array(0),
-    groupStart: 0,
-    groupEnd: 0,
-    sequence: 0,
-    index: 0,
-    ingestTime: 0,
-    watermark: 0,
-    event: new Uint8Array(0),
-    eventStart: 0,
-    eventEnd: 0,
-  };
+  readonly #routed = emptyRoutedEvent();
 
   constructor({ rekey, route, version, partition }: RoutingOptions, table: ProjectionPlan) {
     this.#rekey = rekey;

@@ -57,6 +57,21 @@ export interface RoutedEvent {
   eventEnd: number;
 }
 
+/** To be filled and routed, again and again. */
+export const emptyRoutedEvent = (): RoutedEvent => ({
+  partition: 0,
+  group: new Uint8Array(0),
+  groupStart: 0,
+  groupEnd: 0,
+  sequence: 0,
+  index: 0,
+  ingestTime: 0,
+  watermark: 0,
+  event: new Uint8Array(0),
+  eventStart: 0,
+  eventEnd: 0,
+});
+
 export class DraftWriter {
   updates = 0;
   partials = 0;
