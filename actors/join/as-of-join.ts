@@ -9,8 +9,10 @@
  * T3. With a time to live a version is there for events in [its time, its time + ttl).
  * T4. A state is a value: a turn leaves the one that it began with as it was.
  * T5. Where versions are results of a projection they have windows, and the version is the one whose window
- *     ends last; of those the last in the log. Its time to live counts from that end. One that is deleted or
- *     retracted is remembered by its window, so that no older one takes its place.
+ *     ends last; of those the last in the log. Its time to live counts from that end.
+ * T6. A right event may come when its time is over: then it is handed over later than that, and is the version
+ *     only if none is newer by event time. What was deleted or retracted is remembered by its time or window,
+ *     so that no older version takes its place.
  */
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { appendWithin, type Accepts, type EmitJoined } from "./interval-join.ts";
@@ -32,6 +34,8 @@ export type RowChange = "row" | "deleted" | "retracted";
 
 export interface RightEvent {
   readonly change: RowChange;
+  /** Of the event: not later than its turn, and earlier where it came late (T6). */
+  readonly time: number;
   readonly cells: Uint8Array;
 }
 
@@ -44,7 +48,7 @@ export interface VersionWindow {
 export interface AsOfState {
   /** The table's row; undefined when there is none, or none any more. */
   readonly version: JoinRow | undefined;
-  /** There is none any more, but the window of the last one is still remembered (T5). */
+  /** There is none any more, but the time or window of the last one is still remembered (T6). */
   readonly gone: boolean;
   /** Left events of the current millisecond. */
   readonly waiting: RowBuffer;
@@ -98,20 +102,24 @@ export class AsOfJoin {
 
   #changed(
     { version, gone }: AsOfState,
-    time: number,
-    { change, cells }: RightEvent,
+    now: number,
+    { change, time, cells }: RightEvent,
   ): Pick<AsOfState, "version" | "gone"> {
-    const row = { time, cells, matched: false };
+    const isRow = change === "row";
     if (this.#windowOf === undefined) {
-      return change === "row" ? { version: row, gone: false } : NOTHING;
+      if (version !== undefined && time < version.time) return { version, gone };
+      const row = { time, cells: isRow ? cells : NO_CELLS, matched: false };
+      // Whatever it replaces is older, and so over too.
+      return this.#expiry(row) <= now ? NOTHING : { version: row, gone: !isRow };
     }
+    const row = { time: now, cells, matched: false };
     const { start, end } = this.#windowOf(cells);
     const held = version && this.#windowOf(version.cells);
     const isHeld = held !== undefined && held.start === start && held.end === end;
     if (change === "retracted" && !isHeld) return { version, gone };
     if (held !== undefined && end < held.end) return { version, gone };
-    if (this.#expiry(row) <= time) return { version, gone };
-    return { version: row, gone: change !== "row" };
+    if (this.#expiry(row) <= now) return { version, gone };
+    return { version: row, gone: !isRow };
   }
 
   /** When a version is there no more, of itself. */
@@ -156,6 +164,7 @@ export class AsOfJoin {
 }
 
 const NOTHING = { version: undefined, gone: false };
+const NO_CELLS = new Uint8Array(0);
 
 const kept = (
   version: JoinRow | undefined,

@@ -14,6 +14,8 @@ export interface ModelEvent {
   readonly deletes: boolean;
   /** Joins may ask for equal colours. */
   readonly colour: number;
+  /** From when on it is a row of a table, where that is later than its time. */
+  readonly seenFrom?: number;
 }
 
 export interface ModelResult {
@@ -29,13 +31,24 @@ interface Known extends ModelResult {
   readonly from: number;
 }
 
-/** Which events of a log are in time, and what the watermark is in the end. */
-export const acceptEvents = (log: readonly ModelEvent[], maxOutOfOrdernessMs: number) => {
+/**
+ * Which events of a log are in time, and what the watermark is in the end. The right side may be a table,
+ * whose rows are never late.
+ */
+export const acceptEvents = (
+  log: readonly ModelEvent[],
+  maxOutOfOrdernessMs: number,
+  table: boolean,
+) => {
   const accepted: ModelEvent[] = [];
   const late: ModelEvent[] = [];
   let watermark = -Infinity;
   for (const event of log) {
-    (event.left || event.right ? (watermark >= event.time ? late : accepted) : []).push(event);
+    if (event.left || event.right) {
+      if (watermark < event.time) accepted.push(event);
+      else if (event.left || !table) late.push(event);
+      else accepted.push({ ...event, seenFrom: watermark + 1 });
+    }
     watermark = Math.max(watermark, event.time - maxOutOfOrdernessMs - 1);
   }
   return { accepted, late, watermark };
@@ -104,7 +117,7 @@ export const asOfModel = (
   const results = accepted.flatMap((l): Known[] => {
     if (!l.left) return [];
     const { key, time } = l;
-    const seen = accepted.filter((r) => r.right && r.key === key && r.time <= time);
+    const seen = accepted.filter((r) => r.right && r.key === key && (r.seenFrom ?? r.time) <= time);
     const newest = Math.max(...seen.map((r) => r.time));
     const last = seen.filter((r) => r.time === newest).at(-1);
     const there = last !== undefined && !last.deletes && time < last.time + ttlMs;

@@ -4,8 +4,8 @@
  * O1. One timer a key, at the next moment at which something is to be done: so timers are bounded, and
  *     what nobody needs any more is gone when the watermark has passed.
  * O2. Values are evaluated for all results of a turn together, before the first is emitted.
- * O3. A row of a table of results is never late: where its partition was idle and the others are further, it
- *     is there from the first moment that is not over.
+ * O3. A row of a table is never late: where its time is over it is there from the first moment that is not,
+ *     if no newer one is. An event that is on the left side too is judged as such.
  */
 import type { JoinPlan } from "../../projections/definition/plan.ts";
 import { compileExpression, type Evaluator } from "../expression/evaluator.ts";
@@ -91,8 +91,10 @@ class JoinOperator<State> implements KeyedOperator<JoinEvent, State> {
   readonly #emit: EmitJoined;
   /** Type of events that retract a result; undefined where the right side is no table of results. */
   readonly #retraction: number | undefined;
+  readonly #isTable: boolean;
   #deletes: Vector | undefined;
   #typeIndexes = new Int32Array(0);
+  #eventTimes = new Float64Array(0);
 
   constructor(plan: JoinPlan, makeMatching: MakeMatching<State>) {
     this.#values = new JoinedValues(plan);
@@ -101,6 +103,7 @@ class JoinOperator<State> implements KeyedOperator<JoinEvent, State> {
     this.#deleted =
       asOf?.deleted && compileExpression(asOf.deleted, { topic, columns: right.columns });
     this.#retraction = right.table?.retraction;
+    this.#isTable = asOf !== undefined;
     this.#emit = (start, end, left, right) => this.#values.add(start, end, left, right);
   }
 
@@ -109,12 +112,16 @@ class JoinOperator<State> implements KeyedOperator<JoinEvent, State> {
     this.#values.right.begin(batch);
     this.#deletes = this.#deleted?.evaluate(batch);
     this.#typeIndexes = batch.typeIndexes as Int32Array<ArrayBuffer>;
+    this.#eventTimes = batch.eventTimes as Float64Array<ArrayBuffer>;
   }
 
   take(row: number): JoinEvent | undefined {
     const left = this.#values.left.take(row);
     const cells = this.#values.right.take(row);
-    if (cells !== undefined) return { left, right: { change: this.#changeOf(row), cells } };
+    if (cells !== undefined) {
+      const time = this.#eventTimes[row]!;
+      return { left, right: { change: this.#changeOf(row), time, cells } };
+    }
     return left === undefined ? undefined : { left, right: undefined };
   }
 
@@ -125,8 +132,8 @@ class JoinOperator<State> implements KeyedOperator<JoinEvent, State> {
   }
 
   /** O3. */
-  isStanding({ right }: JoinEvent): boolean {
-    return right !== undefined && this.#retraction !== undefined;
+  isStanding({ left, right }: JoinEvent): boolean {
+    return this.#isTable && right !== undefined && left === undefined;
   }
 
   open(): State {
@@ -174,7 +181,9 @@ class JoinOperator<State> implements KeyedOperator<JoinEvent, State> {
     out.byte(left === undefined ? NONE : CELLS);
     if (left !== undefined) out.block(left);
     out.byte(right === undefined ? NONE : TAGS[right.change]);
-    if (right !== undefined) out.block(right.cells);
+    if (right === undefined) return;
+    out.double(right.time);
+    out.block(right.cells);
   }
 
   readEvent(from: ByteReader): JoinEvent {
@@ -182,7 +191,7 @@ class JoinOperator<State> implements KeyedOperator<JoinEvent, State> {
     const tag = from.byte();
     if (tag === NONE) return { left, right: undefined };
     const change = tag === DELETED ? "deleted" : tag === RETRACTED ? "retracted" : "row";
-    return { left, right: { change, cells: from.block().slice() } };
+    return { left, right: { change, time: from.double(), cells: from.block().slice() } };
   }
 
   writeState(state: State, out: ByteWriter): void {

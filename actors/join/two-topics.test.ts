@@ -13,6 +13,7 @@ import { planProjection, planTopic } from "../../projections/definition/plan-pro
 import type { JoinPlan, TopicPlan } from "../../projections/definition/plan.ts";
 import { rekeyOf } from "../../projections/definition/rekey.ts";
 import { parseSchema } from "../../projections/schema/schema-set.ts";
+import { RekeyedIntake } from "../rekey/rekeyed-intake.ts";
 import { imbalance } from "../task/books-keeper.ts";
 import { propertyRuns } from "../testkit/property-runs.ts";
 import { chances, RekeyedRun, takeChance } from "../testkit/rekeyed-run.ts";
@@ -119,6 +120,8 @@ const topicOf = (name: TopicName, changes: object): TopicPlan =>
   );
 
 type Model = IntervalModel | AsOfModel;
+
+const isTable = (model: Model): model is AsOfModel => "ttlMs" in model;
 
 const definitionOf = (model: Model): object => {
   const leftOnly = model.mode === "semi" || model.mode === "anti";
@@ -273,6 +276,24 @@ class LaneModel {
   }
 }
 
+/** By place: the watermark of the join before it. */
+const watermarksOf = (plan: JoinPlan, logs: readonly (readonly Uint8Array[])[]) => {
+  const { routes } = rekeyOf(plan);
+  const watermarks = new Map<string, number>();
+  for (const log of logs) {
+    const intake = new RekeyedIntake(plan, rekeyOf(plan));
+    log.forEach((data, batch) => {
+      intake.read(batch + 1, data);
+      for (let row = 0; row < intake.count; row++) {
+        const { source, partition, sequence, index } = intake.originOf(row);
+        const { name } = routes[source]!.topic.definition;
+        watermarks.set(`${name}/${partition}/${sequence}/${index}`, intake.watermarks[row]!);
+      }
+    });
+  }
+  return watermarks;
+};
+
 /** `begun`: each partition has held an event before, so that it holds the others back from the start. */
 const holds = (plan: JoinPlan, model: Model, log: readonly Step[], begun: boolean): void => {
   const run = new RekeyedRun(plan);
@@ -303,17 +324,22 @@ const holds = (plan: JoinPlan, model: Model, log: readonly Step[], begun: boolea
       .toSorted();
   const all = lanes.flatMap(({ judged, topic }) => judged.map((each) => ({ ...each, topic })));
   const late = new Set(letters(DeadLetter_Reason.REASON_LATE));
+  const before = watermarksOf(plan, run.logs);
   const accepted = all.filter(({ verdict, place }) => verdict === "counted" && !late.has(place));
-  const sides = accepted.map(({ topic, event }): ModelEvent => {
+  const sides = accepted.map(({ topic, event, place }): ModelEvent => {
     const left = topic === "shown";
     const { id, time, colour } = event;
     const deletes = !left && event.flag;
-    return { id, time, colour, deletes, key: left ? event.user : event.key, left, right: !left };
+    const side = { key: left ? event.user : event.key, left, right: !left };
+    // Of a row that comes when its time is over.
+    const seenFrom = Math.max(time, before.get(place)! + 1);
+    return { id, time, colour, deletes, ...side, ...(isTable(model) && { seenFrom }) };
   });
   expect(sorted(run.updates.map(resultOf))).toEqual(modelResults(sides, model));
-  for (const { place, verdict, watermark, event } of all) {
+  for (const { place, verdict, watermark, event, topic } of all) {
     if (!late.has(place)) continue;
     expect(verdict).toBe("counted");
+    if (isTable(model)) expect(topic).toBe("shown");
     // What is not late in its partition is late nowhere.
     if (begun) expect(watermark).toBeGreaterThanOrEqual(event.time);
   }

@@ -51,7 +51,7 @@ import { ResultRows } from "./result-row.ts";
 import type { Timer } from "./timer-queue.ts";
 import { TurnRecorder } from "./turn-recorder.ts";
 
-const SNAPSHOT_LAYOUT = 0x746d_6f09;
+const SNAPSHOT_LAYOUT = 0x746d_6f0a;
 
 export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
   readonly #task: TaskOfPlan;
