@@ -58,7 +58,7 @@ export type {
   StringExpression,
 } from "./definition/field-expression.ts";
 export { fold } from "./definition/fold.ts";
-export type { FoldOptions } from "./definition/fold.ts";
+export type { FoldOptions, FoldValue } from "./definition/fold.ts";
 export { pattern } from "./definition/pattern.ts";
 export type { PatternOf, PatternOptions } from "./definition/pattern.ts";
 export {

@@ -13,6 +13,8 @@
  * T6. A right event may come when its time is over: then it is handed over later than that, and is the version
  *     only if none is newer by event time. What was deleted or retracted is remembered by its time or window,
  *     so that no older version takes its place.
+ * T7. Unless versions come in order: then the last one holds until it is taken away, whatever its window, and
+ *     nothing of it is remembered.
  */
 import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { appendWithin, type Accepts, type EmitJoined } from "./interval-join.ts";
@@ -62,6 +64,8 @@ export interface AsOfSettings {
   readonly accepts: Accepts | undefined;
   /** Of a version's cells; undefined: versions have no windows, and the last by time is the row. */
   readonly windowOf: ((cells: Uint8Array) => VersionWindow) | undefined;
+  /** Of versions with windows: none is older than one that came before it (T7). */
+  readonly inOrder: boolean;
 }
 
 /** Formats of a state's version. */
@@ -75,7 +79,10 @@ export class AsOfJoin {
   readonly #accepts: Accepts | undefined;
   readonly #windowOf: AsOfSettings["windowOf"];
 
-  constructor({ ttlMs, mode, accepts, windowOf }: AsOfSettings) {
+  readonly #inOrder: boolean;
+
+  constructor({ ttlMs, mode, accepts, windowOf, inOrder }: AsOfSettings) {
+    this.#inOrder = inOrder;
     this.#accepts = accepts;
     this.#ttl = ttlMs;
     this.#alone = mode === "left";
@@ -113,6 +120,9 @@ export class AsOfJoin {
       return this.#expiry(row) <= now ? NOTHING : { version: row, gone: !isRow };
     }
     const row = { time: now, cells, matched: false };
+    if (this.#inOrder) {
+      return isRow && this.#expiry(row) > now ? { version: row, gone: false } : NOTHING;
+    }
     const { start, end } = this.#windowOf(cells);
     const held = version && this.#windowOf(version.cells);
     const isHeld = held !== undefined && held.start === start && held.end === end;

@@ -122,7 +122,7 @@ const interval = (settings: IntervalModel): PureJoin<IntervalState> => {
 
 const asOf = (settings: AsOfModel): PureJoin<AsOfState> => {
   const accepts = settings.equalColours ? sameColour : undefined;
-  const join = new AsOfJoin({ ...settings, accepts, windowOf: undefined });
+  const join = new AsOfJoin({ ...settings, accepts, windowOf: undefined, inOrder: false });
   return {
     open: () => join.open(),
     event: (state, event) => {

@@ -73,6 +73,7 @@ const asOfMatching: MakeMatching<AsOfState> = ({ asOf, mode, right: side }, acce
     mode: mode === "left" ? "left" : "inner",
     accepts,
     windowOf: side.table && readWindow,
+    inOrder: side.table?.inOrder === true,
   });
   return {
     open: () => join.open(),

@@ -17,6 +17,7 @@ import { imbalance } from "../task/books-keeper.ts";
 import { propertyRuns } from "../testkit/property-runs.ts";
 import { chances, RekeyedRun, takeChance } from "../testkit/rekeyed-run.ts";
 import { digestHex } from "../testkit/run.ts";
+import { FOLD, foldRowsOf, FORGETS, lastRowAt, THROWS, type Row } from "./table-model.suite.ts";
 
 const RUNS = propertyRuns(50);
 const FAR = 1_000_000;
@@ -51,7 +52,8 @@ const TOPICS = { orders: topicOf("orders"), payments: topicOf("payments") };
 const OUT_OF_ORDERNESS = TOPICS.payments.definition.maxOutOfOrdernessMs;
 
 interface Model {
-  readonly window: { readonly kind: "tumbling" | "session"; readonly ms: number };
+  /** Or a fold, whose states live for so long. */
+  readonly window: { readonly kind: "tumbling" | "session" | "fold"; readonly ms: number };
   readonly latenessMs: number;
   readonly ttlMs: number;
   /** Rows of so many payments or more are deleted. */
@@ -59,15 +61,18 @@ interface Model {
 }
 
 const planOf = ({ window, latenessMs, ttlMs, deletedFrom }: Model, early: boolean): JoinPlan => {
-  const table = {
-    name: "spending",
-    topic: "payments",
+  const windows = {
     window:
       window.kind === "tumbling"
         ? { kind: "tumbling", sizeMs: window.ms }
         : { kind: "session", gapMs: window.ms },
     allowedLatenessMs: latenessMs,
     aggregates: { cents: { fn: "sum", of: { field: "cents" } }, payments: { fn: "count" } },
+  };
+  const table = {
+    name: "spending",
+    topic: "payments",
+    ...(window.kind === "fold" ? { ...FOLD, ttlMs: window.ms } : windows),
     emit: early ? { mode: "each" } : { mode: "final" },
   };
   const join = {
@@ -126,16 +131,6 @@ const encodeEvents = (topic: TopicName, events: readonly Sent[], tick?: number):
     rekeyed: undefined,
   }).finish();
 
-/** What the model knows of a result: a row of the table, or that there is none any more. */
-interface Row {
-  readonly time: number;
-  readonly start: number;
-  readonly end: number;
-  readonly cents: number;
-  readonly payments: number;
-  readonly retracts: boolean;
-}
-
 interface Pane {
   start: number;
   end: number;
@@ -150,6 +145,7 @@ const rowsOf = (
   log: readonly Drawn[],
   { window, latenessMs }: Model,
 ): readonly Row[] => {
+  if (window.kind === "fold") return foldRowsOf(key, log, window.ms, OUT_OF_ORDERNESS);
   const rows: Row[] = [];
   let panes: Pane[] = [];
   const publish = (pane: Pane, before: number, retracts: boolean): void => {
@@ -196,6 +192,7 @@ const rowsOf = (
 
 /** What an order at `time` sees: all rows up to then, one after the other. */
 const seenAt = (time: number, rows: readonly Row[], model: Model): Row | undefined => {
+  if (model.window.kind === "fold") return lastRowAt(time, rows, model);
   let held: Row | undefined;
   let gone = false;
   for (const row of rows.filter((each) => each.time <= time).toSorted((a, b) => a.time - b.time)) {
@@ -210,7 +207,7 @@ const seenAt = (time: number, rows: readonly Row[], model: Model): Row | undefin
 
 const models: fc.Arbitrary<Model> = fc.record({
   window: fc.record({
-    kind: fc.constantFrom("tumbling" as const, "session" as const),
+    kind: fc.constantFrom("tumbling", "session", "fold"),
     ms: fc.integer({ min: 1, max: 20 }),
   }),
   latenessMs: fc.constantFrom(0, 10, 100),
@@ -228,7 +225,10 @@ const steps = fc.array(
         /** Of those that are in the partition. */
         key: fc.nat(1),
         time: fc.nat(40),
-        amount: fc.integer({ min: -5, max: 100 }),
+        amount: fc.oneof(
+          { weight: 5, arbitrary: fc.integer({ min: -5, max: 100 }) },
+          { weight: 1, arbitrary: fc.constantFrom(FORGETS, THROWS) },
+        ),
       }),
       { maxLength: 6 },
     ),

@@ -7,7 +7,7 @@
  *     that; it is not moved with every event, but looks again when it fires too early.
  */
 import type { FoldEvent } from "../../projections/definition/definition.ts";
-import type { FoldPlan } from "../../projections/definition/plan.ts";
+import type { FoldPlan, OutputColumn } from "../../projections/definition/plan.ts";
 import {
   checkPlain,
   readPlain,
@@ -20,6 +20,7 @@ import type { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { EventView } from "./event-view.ts";
 import type { KeyedOperator, StatePublication, Turn } from "./keyed-operator.ts";
 import { threw } from "./limits.ts";
+import { checkType } from "./output-value.ts";
 
 interface FoldState {
   readonly value: PlainState;
@@ -37,16 +38,19 @@ export class FoldOperator implements KeyedOperator<number, FoldState> {
   readonly #view: EventView;
   readonly #reduce: (state: unknown, event: FoldEvent) => unknown;
   readonly #values: readonly ((state: unknown) => unknown)[];
-  readonly #names: readonly string[];
+  /** Of the values. */
+  readonly #columns: readonly OutputColumn[];
   #typeIndexes: Int32Array = new Int32Array(0);
 
-  constructor(plan: FoldPlan) {
+  constructor(plan: FoldPlan, emit: StatePublication<FoldState>["emit"] = plan.definition.emit) {
     this.#plan = plan;
     this.#view = new EventView(plan.topic);
-    const { values, emit } = plan.definition;
-    this.#names = values === undefined ? [] : Object.keys(values);
+    const { values } = plan.definition;
+    this.#columns = values === undefined ? [] : plan.outputs;
     // The definition's types are those of its author's state.
-    this.#values = Object.values(values ?? {}) as ((state: unknown) => unknown)[];
+    this.#values = Object.values(values ?? {}).map((value) =>
+      typeof value === "function" ? value : value.of,
+    ) as ((state: unknown) => unknown)[];
     this.#reduce = plan.definition.reduce as (state: unknown, event: FoldEvent) => unknown;
     this.publication = {
       emit,
@@ -89,13 +93,15 @@ export class FoldOperator implements KeyedOperator<number, FoldState> {
   /** Values are computed when they are published; by then it is too late to refuse them. */
   #checkValues(value: PlainState): void {
     if (this.#values.length === 0) return;
-    const values = this.#valuesOf(value).map((of, i) => [this.#names[i]!, of] as const);
-    checkPlain(Object.fromEntries(values), "what the values give");
+    const given = this.#valuesOf(value);
+    const named = given.map((of, i) => [this.#columns[i]!.name, of] as const);
+    checkPlain(Object.fromEntries(named), "what the values give");
+    given.forEach((of, i) => checkType(of, this.#columns[i]!));
   }
 
   #valuesOf(value: PlainState): readonly PlainState[] {
     return this.#values.map((of, i) =>
-      called(`values.${this.#names[i]!}`, () => of(value) as PlainState),
+      called(`values.${this.#columns[i]!.name}`, () => of(value) as PlainState),
     );
   }
 

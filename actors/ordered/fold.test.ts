@@ -178,6 +178,51 @@ test("publishes values of the state, and takes none that cannot be published", (
     .expectUpdates({ kind: "early", revision: 1, total: 5, mean: 2.5, worst: null });
 });
 
+test("a value of another type than declared is a dead letter, and the state stays", () => {
+  const typed = (type: string, of: (state: Basket) => unknown) =>
+    basket({ values: { total: { type, of }, names: (state: Basket) => state.names } })
+      .event(at(10, "a", 3))
+      .watermark(10)
+      .event(at(20, "bad"))
+      .watermark(20)
+      .event(at(30, "c", 2))
+      .watermark(30);
+  const unless = (of: (state: Basket) => unknown, other: unknown) => (state: Basket) =>
+    state.names.includes("bad") ? other : of(state);
+  const sum = ({ sum: total }: Basket) => total;
+  const must = (what: string) =>
+    ({ reason: "poison", time: 20, error: `must be ${what}` }) as const;
+  for (const [other, is] of [
+    [0.5, "the number 0.5"],
+    [true, "the boolean true"],
+    ["1", "a string"],
+    [["1"], "a list"],
+    [{}, "a record"],
+  ]) {
+    typed("integer", unless(sum, other))
+      .expectDeadLetters({ ...must(`an integer, not ${String(is)}`) })
+      .expectUpdates({ total: 3, names: ["a"] }, { total: 5, names: ["a", "c"] })
+      .expectBooks({ events: 3, counted: 2, poison: 1 });
+  }
+  typed("double", unless(sum, "1")).expectDeadLetters(must("a double, not a string"));
+  typed("string", unless(String, 1)).expectDeadLetters(must("a string, not the number 1"));
+  typed(
+    "boolean",
+    unless(() => null, 1n),
+  ).expectDeadLetters(must("a boolean, not the integer 1"));
+});
+
+test("a state that has not changed is not published again when its ttl is looked at", () => {
+  basket({ ttlMs: 50 })
+    .events([at(0, "a"), at(40, "b")])
+    .watermark(45)
+    .expectUpdates({ kind: "early", revision: 1 })
+    .watermark(60)
+    .expectNothing()
+    .watermark(90)
+    .expectUpdates({ kind: "final", revision: 2, state: { sum: 2 } });
+});
+
 test("only the types that it reads, and only what its filter lets through, reach the reducer", () => {
   basket({ types: ["Bought"], where: { op: "gt", args: [{ field: "cents" }, { literal: 1 }] } })
     .batch([at(10, "a", 1), at(20, "b", 2), { key: "k", time: 25, type: "Seen" }])

@@ -43,11 +43,17 @@ export interface KeyedOperator<Event, State> {
 }
 
 /**
+ * As rows of a table: each state at once when it is there, as `early` with a window that ends at the first
+ * millisecond of which it is the state; and a `retraction` at the first of which there is none any more.
+ */
+export const EVERY_STATE = { mode: "state" } as const;
+
+/**
  * A key's state is its result: window [time of its life's first event, GLOBAL_END), `early` when it has
  * changed and `emit` says so, and `final` when it is forgotten.
  */
 export interface StatePublication<State> {
-  readonly emit: EmitDefinition;
+  readonly emit: EmitDefinition | typeof EVERY_STATE;
   /** One value per output column. Does not throw for a state that `event` or `timer` returned. */
   row(state: State): readonly OutputValue[];
 }

@@ -65,6 +65,8 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
   readonly #gate: EventGate;
   readonly #progress = new TaskProgress();
   readonly #publication: Publication;
+  /** A null for each output. */
+  readonly #nulls: readonly null[];
   /** When the next turn is due. */
   #nextDue = Number.POSITIVE_INFINITY;
   /** How often a key and window had a result at the event time at hand. */
@@ -81,6 +83,7 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
     this.#operator = operator;
     this.#buffer = new EventBuffer(this.#keys, partition, operator);
     this.#states = new KeyedStates(this.#keys, operator);
+    this.#nulls = plan.outputs.map(() => null);
     this.#rows = new ResultRows(plan.outputs);
     this.#turn = new TurnRecorder(this.#keys, this.#rows);
     const columns = plan.outputs.map(({ name }) => name);
@@ -132,7 +135,9 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
     if (batch.watermarkAfter >= this.#nextDue) this.#passTime(batch.watermarkAfter);
     progress.watermark = batch.watermarkAfter;
     const emit = this.#operator.publication?.emit;
-    if (emit !== undefined && progress.publishesEarly(emit, batch)) this.#publishEarly();
+    if (emit !== undefined && emit.mode !== "state" && progress.publishesEarly(emit, batch)) {
+      this.#publishEarly();
+    }
     progress.pass(batch);
   }
 
@@ -247,7 +252,7 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
       this.#poison(error);
       return;
     }
-    this.#settle(keyId, record, next);
+    this.#settle(keyId, record, next, time + 1);
   }
 
   /** The first event of the buffer was counted, and its turn threw. */
@@ -278,7 +283,8 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
       this.#draft.deadLetter(timerLetter(this.#task, turn.key, due, verdict));
       return;
     }
-    this.#settle(keyId, record, next);
+    // Timers come before the events of their time.
+    this.#settle(keyId, record, next, due);
   }
 
   #countFired(record: KeyRecord<State>, time: number): void {
@@ -290,24 +296,36 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
     throw new TurnRefused(`more than ${TIMERS_OF_MOMENT_MAX} timers of the key fire at one time`);
   }
 
-  /** The turn is over: does what it asked for. Nothing here throws. */
-  #settle(keyId: number, record: KeyRecord<State> | undefined, next: State | undefined): void {
+  /**
+   * The turn is over: does what it asked for. Nothing here throws. `since`: the first millisecond of which
+   * the next state is the key's.
+   */
+  #settle(
+    keyId: number,
+    record: KeyRecord<State> | undefined,
+    next: State | undefined,
+    since: number,
+  ): void {
     const states = this.#states;
+    const { publication } = this.#operator;
     const turn = this.#turn;
     this.#publishRows(keyId);
     if (turn.refused.length > 0) this.#tellRefused();
     if (next === undefined) {
-      if (record !== undefined) this.#forget(record);
+      if (record !== undefined) this.#forget(record, since);
       return;
     }
     let held = record;
+    const changed = held?.state !== next;
     if (held === undefined) {
-      const ordinal =
-        this.#operator.publication === undefined ? 0 : this.#ordinal(turn.time, GLOBAL_END);
+      const ordinal = publication === undefined ? 0 : this.#ordinal(turn.time, GLOBAL_END);
       held = states.add(keyId, next, turn.time, ordinal);
     } else held.state = next;
     if (turn.timers.length > 0) states.applyTimers(held, turn);
-    if (this.#operator.publication !== undefined) states.markUnpublished(held);
+    if (publication !== undefined && changed) {
+      if (publication.emit.mode === "state") this.#publishState(held, Kind.KIND_EARLY, since);
+      else states.markUnpublished(held);
+    }
     states.mark(held);
   }
 
@@ -358,31 +376,36 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
     return ordinal;
   }
 
-  #forget(record: KeyRecord<State>): void {
-    if (this.#operator.publication !== undefined) this.#publishState(record, Kind.KIND_FINAL);
+  #forget(record: KeyRecord<State>, since: number): void {
+    const emit = this.#operator.publication?.emit;
+    if (emit?.mode === "state") this.#publishState(record, Kind.KIND_RETRACTION, since);
+    else if (emit !== undefined) this.#publishState(record, Kind.KIND_FINAL, GLOBAL_END);
     this.#states.forget(record);
   }
 
   #publishEarly(): void {
     this.#publication.watermark = this.#progress.watermark;
     for (const record of this.#states.takeUnpublished()) {
-      this.#publishState(record, Kind.KIND_EARLY);
+      this.#publishState(record, Kind.KIND_EARLY, GLOBAL_END);
     }
   }
 
-  #publishState(record: KeyRecord<State>, kind: Kind): void {
+  #publishState(record: KeyRecord<State>, kind: Kind, windowEnd: number): void {
     const publication = this.#publication;
     const rows = this.#rows;
     rows.clear();
     try {
-      rows.add(record.born, GLOBAL_END, this.#operator.publication!.row(record.state));
+      // What is there no more has no values: nothing can keep it from going.
+      const retracts = kind === Kind.KIND_RETRACTION;
+      const values = retracts ? this.#nulls : this.#operator.publication!.row(record.state);
+      rows.add(record.born, windowEnd, values);
     } catch (error) {
       this.#tellUnpublished(record, error);
       return;
     }
     publication.key = this.#keys.bytesOf(record.keyId);
     publication.windowStart = record.born;
-    publication.windowEnd = GLOBAL_END;
+    publication.windowEnd = windowEnd;
     publication.kind = kind;
     publication.revision = ++record.revision;
     publication.ordinal = record.ordinal;

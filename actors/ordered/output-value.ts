@@ -32,6 +32,28 @@ const BOOL_VALUE = 0x38;
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 
+/** O1. Throws TurnRefused for a value that is not of its column's type. */
+export const checkType = (value: OutputValue, column: OutputColumn): void => {
+  const { type } = column;
+  if (value === null || type === "any") return;
+  switch (typeof value) {
+    case "boolean":
+      if (type === "boolean") return;
+      throw unfit(`the boolean ${value}`, column);
+    case "number":
+      if (type === "double" || (type === "integer" && Number.isSafeInteger(value))) return;
+      throw unfit(`the number ${value}`, column);
+    case "bigint":
+      if (type === "double" || type === "integer") return;
+      throw unfit(`the integer ${value}`, column);
+    case "string":
+      if (type === "string") return;
+      throw unfit("a string", column);
+    default:
+      throw unfit(Array.isArray(value) ? "a list" : "a record", column);
+  }
+};
+
 /** Appends the fields of a Value; throws TurnRefused for what is none. */
 export const writeOutputValue = (
   value: OutputValue,
@@ -39,25 +61,11 @@ export const writeOutputValue = (
   out: ByteWriter,
 ): void => {
   if (value === null) return;
+  checkType(value, column);
   const { type } = column;
-  switch (typeof value) {
-    case "boolean":
-      if (type !== "boolean" && type !== "any") throw unfit(`the boolean ${value}`, column);
-      break;
-    case "number":
-      if (type === "double") return writeDoubleValue(out, value);
-      if (type === "any" || (type === "integer" && Number.isSafeInteger(value))) break;
-      throw unfit(`the number ${value}`, column);
-    case "bigint":
-      if (type === "double") return writeDoubleValue(out, Number(value));
-      if (type !== "integer" && type !== "any") throw unfit(`the integer ${value}`, column);
-      break;
-    case "string":
-      if (type !== "string" && type !== "any") throw unfit("a string", column);
-      break;
-    default:
-      if (type !== "any") throw unfit(Array.isArray(value) ? "a list" : typeof value, column);
-  }
+  if (type === "double") return writeDoubleValue(out, Number(value));
+  // An integer has no -0.
+  if (type === "integer" && value === 0) return writeIntValue(out, 0);
   if (places.length > 0) places.length = 0;
   writeAny(value, column, out, 0);
 };

@@ -6,8 +6,8 @@
  *     neither record batches nor commits come into it.
  * T2. A row's time is the end of its window, or, if event time had passed that when it was published, the
  *     first millisecond that event time had not passed: so its own partition never makes it late.
- * T3. What is published of open windows makes no row and takes none away, nor does it number rows: the core runs
- *     as if nobody wanted to see them. Dead letters are the projection's own tasks' to tell.
+ * T3. How often somebody wants to see open windows, or states, makes no row and takes none away, nor does it
+ *     number rows: see `row-core.ts`. Dead letters are the projection's own tasks' to tell.
  * T4. The books are those of the projection: `counted` is what counts in its results.
  */
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
@@ -29,10 +29,10 @@ import {
 import type { EventBatch } from "../intake/event-batch.ts";
 import { ByteReader, ByteWriter, tagOf } from "../kernel/byte-writer.ts";
 import { EVENT_TIME_MAX } from "../kernel/record-batch-scanner.ts";
-import { makeCore } from "../task/cores.ts";
 import { DraftWriter, emptyRoutedEvent } from "../task/draft-writer.ts";
 import type { Draft, Progress, TaskCore } from "../task/task-core.ts";
 import { readSnapshotHead, writeSnapshotHead } from "../task/task-progress.ts";
+import { makeRowCore } from "./row-core.ts";
 import { RoutingCore } from "./routing-core.ts";
 import type { RoutingOptions } from "./routing-core.ts";
 
@@ -67,12 +67,6 @@ const writeValue = (
   }
 };
 
-/** T3. */
-const withoutEarly = (table: ProjectionPlan): ProjectionPlan =>
-  table.kind === "window"
-    ? { ...table, definition: { ...table.definition, emit: { mode: "final" } } }
-    : table;
-
 export class TableCore implements TaskCore<EventBatch> {
   readonly #rekey: RekeyPlan;
   readonly #core: TaskCore<EventBatch>;
@@ -83,7 +77,7 @@ export class TableCore implements TaskCore<EventBatch> {
 
   constructor({ rekey, route, version, partition }: RoutingOptions, table: ProjectionPlan) {
     this.#rekey = rekey;
-    this.#core = makeCore(withoutEarly(table), version, partition);
+    this.#core = makeRowCore(table, version, partition);
     this.#types = route.topic.types.map(({ name }) => name);
     this.#fields = valueFieldsOf(table);
   }

@@ -363,7 +363,7 @@ const withPulse = (given: ProjectionPlan): ProjectionPlan => {
   };
   const side = (plan: JoinSidePlan): JoinSidePlan => ({
     ...plan,
-    ...(plan.table && { table: { retraction: moved(plan.table.retraction) } }),
+    ...(plan.table && { table: { ...plan.table, retraction: moved(plan.table.retraction) } }),
     reads: spread(plan.reads, false),
     columns: columnsOf(plan.columns),
   });

@@ -48,6 +48,8 @@ export interface TestOptions {
   readonly topic?: InlineTopic;
   /** By their names, where it reads several. */
   readonly topics?: NonNullable<Case["topics"]>;
+  /** Of a join that came as data: the projection that is its table. */
+  readonly tables?: NonNullable<Case["tables"]>;
   /** What the gateway's clock says at first. */
   readonly clock?: Time;
   readonly once?: boolean;
@@ -139,13 +141,14 @@ export class ProjectionTest {
 
   expect(expectation: Expectations | "nothing"): this {
     this.#steps.push({ expect: expectation });
-    const { topic, topics, clock, once = false } = this.#options;
+    const { topic, topics, tables, clock, once = false } = this.#options;
     const steps = [...this.#steps];
     const given = {
       projection: this.#projection,
       steps,
       ...(topic === undefined ? {} : { topic }),
       ...(topics === undefined ? {} : { topics }),
+      ...(tables === undefined ? {} : { tables }),
       ...(clock === undefined ? {} : { clock }),
     };
     assertCase(given, { once, unfinished: true });

@@ -142,6 +142,7 @@ export const article = (type: ExpressionType): string =>
 export const isNumeric = (type: ExpressionType): boolean => type === "integer" || type === "double";
 
 const unsupported = (field: FieldSchema): string | undefined => {
+  if (field.unreadable !== undefined) return field.unreadable;
   if (field.repeated) return "is repeated; expressions read single values only";
   if (field.scalar === "message") return "is a message; expressions read single values only";
   if (field.scalar === "bytes") return "is of type bytes, which expressions cannot read";

@@ -2,12 +2,39 @@
 import { checkEmit } from "./check-emit.ts";
 import type { KindChecker } from "./checked-kind.ts";
 import { checkFunction, checkVersion } from "./code.ts";
-import type { FoldProjection } from "./definition.ts";
+import type { FoldProjection, FoldValueDefinition } from "./definition.ts";
+import type { ExpressionType } from "./expression.ts";
 import { NAME_RULE, OUTPUT_NAME } from "./output-name.ts";
-import type { FoldPlan } from "./plan.ts";
+import type { FoldPlan, OutputColumn } from "./plan.ts";
 import { at, POSITIVE, shown, type Mistakes } from "./reading.ts";
 
 const VALUES_MAX = 100;
+
+const TYPES: readonly ExpressionType[] = ["integer", "double", "string", "boolean"];
+
+/** What other languages call them. A number is an integer or a double: that is for its author to say. */
+const OTHER_NAMES: Readonly<Record<string, ExpressionType>> = {
+  int64: "integer",
+  bigint: "integer",
+  float: "double",
+  text: "string",
+  bool: "boolean",
+};
+
+const checkValue = (
+  value: unknown,
+  path: string,
+  mistakes: Mistakes,
+): FoldValueDefinition | undefined => {
+  const example = "(state) => state.count";
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return checkFunction(value, path, example, mistakes);
+  }
+  const given = mistakes.object(value, path, ["type", "of"])!;
+  const type = mistakes.oneOf(given["type"], at(path, "type"), TYPES, OTHER_NAMES);
+  const of = checkFunction(given["of"], at(path, "of"), example, mistakes);
+  return type && of && { type, of };
+};
 
 const checkValues = (value: unknown, mistakes: Mistakes): FoldProjection["values"] => {
   if (value === undefined) return undefined;
@@ -17,18 +44,27 @@ const checkValues = (value: unknown, mistakes: Mistakes): FoldProjection["values
   if (names.length === 0 || names.length > VALUES_MAX) {
     mistakes.add("values", `must name 1 to ${VALUES_MAX} values, not ${names.length}`);
   }
-  for (const name of names) {
+  const values = names.flatMap((name) => {
     const path = at("values", name);
     if (!OUTPUT_NAME.test(name)) {
       mistakes.add(path, `the name must be ${NAME_RULE}, not ${shown(name)}`);
     }
-    checkFunction(given[name], path, "(state) => state.count", mistakes);
-  }
-  return given as FoldProjection["values"];
+    const value = checkValue(given[name], path, mistakes);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(values);
 };
 
 /** The result of a fold without `values`. */
-const STATE_COLUMN = "state";
+const STATE_COLUMN: OutputColumn = { name: "state", type: "any" };
+
+const outputsOf = (values: FoldProjection["values"]): readonly OutputColumn[] =>
+  values === undefined
+    ? [STATE_COLUMN]
+    : Object.entries(values).map(([name, value]) => ({
+        name,
+        type: typeof value === "function" ? "any" : value.type,
+      }));
 
 export const foldKind: KindChecker<FoldPlan> = {
   keys: ["order", "state", "reduce", "ttlMs", "values", "emit", "version"],
@@ -54,10 +90,7 @@ export const foldKind: KindChecker<FoldPlan> = {
         version: version!,
       },
       plan: { kind: "fold" },
-      outputs: (values === undefined ? [STATE_COLUMN] : Object.keys(values)).map((name) => ({
-        name,
-        type: "any",
-      })),
+      outputs: outputsOf(values),
       covered: {
         kind: "fold",
         order,

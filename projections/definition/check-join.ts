@@ -26,7 +26,7 @@ import { NAME_RULE, OUTPUT_NAME } from "./output-name.ts";
 import { joinInputs } from "./join-sources.ts";
 import type { JoinPlan, JoinSidePlan, SourcePlan } from "./plan.ts";
 import { ANY_SIGN, at, POSITIVE, shown, Mistakes, type Fields } from "./reading.ts";
-import { RETRACTION_TYPE, ROW_TYPE, windowColumnsOf } from "./table-rows.ts";
+import { RETRACTION_TYPE, ROW_TYPE, rowsInOrder, windowColumnsOf } from "./table-rows.ts";
 import { columnsOf, readsOf, type UnionPart } from "./union-topic.ts";
 
 export const SIDE_KEYS = [
@@ -149,7 +149,9 @@ const sidePlanOf = (
   { definition, reads, scope, part }: CheckedSide,
   apart: boolean,
 ): JoinSidePlan => ({
-  ...(part?.table && { table: { retraction: part.firstType + RETRACTION_TYPE } }),
+  ...(part?.table && {
+    table: { retraction: part.firstType + RETRACTION_TYPE, inOrder: rowsInOrder(part.table) },
+  }),
   reads,
   // Events of sides that are apart were selected before they came together.
   where: apart ? undefined : definition.where,

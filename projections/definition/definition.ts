@@ -2,7 +2,7 @@
  * What users write, as data. `projection()` in `projection.ts` is the typed way to make one; JSON is
  * another; both give this. All durations are milliseconds.
  */
-import type { Expression } from "./expression.ts";
+import type { Expression, ExpressionType } from "./expression.ts";
 import type { PatternElement, PatternExpression, SkipDefinition } from "./pattern-definition.ts";
 
 export interface TumblingWindow {
@@ -242,6 +242,11 @@ export interface FoldEvent {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
+/** A value of a fold's results. Only one whose type is declared can be read where the fold is a table. */
+export type FoldValueDefinition =
+  | ((state: never) => unknown)
+  | { readonly type: ExpressionType; readonly of: (state: never) => unknown };
+
 /** A reducer of the events of a key, in event-time order. Holds functions: not in JSON. */
 export interface FoldProjection extends ProjectionBase {
   readonly kind: "fold";
@@ -253,7 +258,7 @@ export interface FoldProjection extends ProjectionBase {
   /** How long after a key's last event its state is forgotten; undefined: never. */
   readonly ttlMs: number | undefined;
   /** Values of results, as functions of the state; undefined: one, `state`. */
-  readonly values: Readonly<Record<string, (state: never) => unknown>> | undefined;
+  readonly values: Readonly<Record<string, FoldValueDefinition>> | undefined;
   readonly emit: EmitDefinition;
   /** To be changed when a function does something else though its text is the same. */
   readonly version: string;

@@ -6,9 +6,31 @@ import type {
   SubjectsDefinition,
 } from "./definition.ts";
 import type { Duration } from "./duration.ts";
+import type { ExpressionType } from "./expression.ts";
 import type { BooleanExpression, NumberExpression, StringExpression } from "./field-expression.ts";
 import { makeDefinition, type Maker } from "./make-definition.ts";
 import type { Topic } from "./topic.ts";
+
+/** What a value of each type may be, besides null. */
+interface ValueOfType {
+  readonly integer: number | bigint;
+  readonly double: number | bigint;
+  readonly string: string;
+  readonly boolean: boolean;
+}
+
+/**
+ * A value of each result as a function of the state, alone or with its type: `{ type: "integer", of: (state) =>
+ * state.cents }`. Only with its type can it be read where the fold is the table of a join.
+ */
+export type FoldValue<State> =
+  | ((state: State) => unknown)
+  | {
+      readonly [Type in ExpressionType]: {
+        readonly type: Type;
+        readonly of: (state: State) => ValueOfType[Type] | null;
+      };
+    }[ExpressionType];
 
 export interface FoldOptions<Type extends string, State> {
   /** The topic that it reads. */
@@ -30,7 +52,7 @@ export interface FoldOptions<Type extends string, State> {
   /** A state is forgotten when its key has had no event for so long. Default: never. */
   readonly ttl?: Duration;
   /** Values of each result, as functions of the state. Default: one value, `state`. */
-  readonly values?: Readonly<Record<string, (state: NoInfer<State>) => unknown>>;
+  readonly values?: Readonly<Record<string, FoldValue<NoInfer<State>>>>;
   /** When the state is published while it lives. Default `each()`. */
   readonly emit?: EmitDefinition;
   /** The order in which the reducer sees events: by event time. */

@@ -45,6 +45,8 @@ export interface FieldSchema {
   readonly repeated: boolean;
   /** Explicit presence: absent means null. Without it absent means the type's zero. */
   readonly optional: boolean;
+  /** Why expressions cannot read it, and what to do, where there is more to say than its type does. */
+  readonly unreadable?: string;
   /** Enums: the number of each value's name. */
   readonly values?: Readonly<Record<string, number>>;
   /** Messages: their fields. A function, since a message may hold itself. */
@@ -85,7 +87,12 @@ export interface AggregatePlan {
 /** One side of a join; its columns may differ from those of the same names on the other side. */
 export interface JoinSidePlan {
   /** Of a side whose rows are results of a projection: see `table-rows.ts`. */
-  readonly table?: { readonly retraction: number };
+  readonly table?: {
+    /** Type index. */
+    readonly retraction: number;
+    /** Rows of a key come in the order of their windows' ends (R3 there). */
+    readonly inOrder: boolean;
+  };
   /** By type index: whether events of that type are on this side. */
   readonly reads: readonly boolean[];
   readonly where: Expression | undefined;

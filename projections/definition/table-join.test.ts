@@ -5,7 +5,7 @@ import { sum, topK } from "./aggregate.ts";
 import type { JoinProjection, ProjectionDefinition, WindowProjection } from "./definition.ts";
 import { early, each } from "./emission.ts";
 import { event, field, left, right } from "./field-expression.ts";
-import { fold } from "./fold.ts";
+import { fold, type FoldValue } from "./fold.ts";
 import { join, type JoinOptions } from "./join.ts";
 import { sourceNames, tableOf } from "./join-sources.ts";
 import { tablesOf, topicsOf } from "./make-definition.ts";
@@ -133,6 +133,119 @@ describe("a join with the results of a projection as its table", () => {
   });
 });
 
+describe("a join with a fold as its table", () => {
+  const state = () => ({ cents: 0n, stores: [] as readonly string[] });
+  const spent = fold("spending", {
+    source: payments,
+    state,
+    reduce: (before, { data }) => ({ ...before, cents: before.cents + (data["cents"] as bigint) }),
+    values: {
+      cents: { type: "integer", of: ({ cents }) => cents },
+      large: { type: "boolean", of: ({ cents }) => cents > 100n },
+      mean: { type: "double", of: ({ cents, stores }) => Number(cents) / stores.length },
+      first: { type: "string", of: ({ stores }) => stores[0] ?? null },
+      stores: (before) => before.stores,
+    },
+  });
+
+  it("types its values as the fold declares them", () => {
+    const values = Object.fromEntries(
+      ["cents", "large", "mean", "first"].map((value) => [value, right.field(value)]),
+    );
+    expect(planned(joined(spent, { values }), spent).outputs).toEqual([
+      { name: "cents", type: "integer" },
+      { name: "large", type: "boolean" },
+      { name: "mean", type: "double" },
+      { name: "first", type: "string" },
+    ]);
+    const plan = new ProjectionPlanner(TOPICS, [spent]).plan(spent)!;
+    expect(plan.outputs.at(-1)).toEqual({ name: "stores", type: "any" });
+  });
+
+  it("cannot read a value whose type nobody declared", () => {
+    const message = (value: string) =>
+      `field "${value}" of spending has no type; for expressions to read it the fold must say which one its ` +
+      `value has: values: { ${value}: { type: "integer", of: (state) => ... } }`;
+    const values = { a: right.field("stores") };
+    expect(told(() => planned(joined(spent, { values }), spent))).toEqual([
+      `values.a.field: ${message("stores")}`,
+    ]);
+    const whole = fold("spending", { source: payments, state, reduce: (before) => before });
+    const ofState = { asOf: {}, values: { a: right.field("state") } };
+    expect(told(() => planned(joined(whole, ofState), whole))).toEqual([
+      `values.a.field: ${message("state")}`,
+    ]);
+  });
+
+  it("is another definition when the type of a value changes, or its function", () => {
+    const digestOf = (cents: FoldValue<{ readonly cents: bigint }>): string => {
+      const table = fold("spending", {
+        source: payments,
+        state,
+        reduce: (s) => s,
+        values: { cents },
+      });
+      return new ProjectionPlanner(TOPICS, [table]).plan(table)!.digest.join();
+    };
+    const of = ({ cents }: { readonly cents: bigint }) => cents;
+    const digests = [
+      digestOf({ type: "integer", of }),
+      digestOf({ type: "double", of }),
+      digestOf({ type: "integer", of: ({ cents }) => cents + 1n }),
+      digestOf(of),
+    ];
+    expect(new Set(digests).size).toBe(4);
+    expect(digestOf({ of, type: "integer" })).toBe(digests[0]);
+  });
+
+  it.each<[object, readonly string[]]>([
+    [
+      { a: { type: "int64", of: () => 1 }, b: { type: "number", of: () => 1 } },
+      [
+        'values.a.type: must be one of "integer", "double", "string", "boolean", not "int64"; did you mean "integer"?',
+        'values.b.type: must be one of "integer", "double", "string", "boolean", not "number"',
+      ],
+    ],
+    [
+      { a: { typ: "integer", of: 5 } },
+      [
+        'values.a.typ: unknown key. Did you mean "type"? The keys here are "type", "of"',
+        'values.a.type: is missing: it must be one of "integer", "double", "string", "boolean"',
+        "values.a.of: must be a function, such as (state) => state.count, not 5",
+      ],
+    ],
+    [
+      { a: null, b: [], c: String },
+      [
+        "values.a: must be a function, such as (state) => state.count, not null",
+        "values.b: must be a function, such as (state) => state.count, not a list",
+        "values.c: is a bound or built-in function, whose text does not show what it does; write (state) => state.count",
+      ],
+    ],
+  ])("mistakes %#", (values, expected) => {
+    const options = { source: payments, state, reduce: (before: unknown) => before, values };
+    expect(told(() => fold("spending", options as never))).toEqual(expected);
+  });
+
+  test("TypeScript knows what a value of a type may be", () => {
+    const options = {
+      source: payments,
+      state,
+      reduce: (before: ReturnType<typeof state>) => before,
+    };
+    fold("typed", {
+      ...options,
+      // @ts-expect-error: a list is no string.
+      values: { stores: { type: "string", of: (before) => before.stores } },
+    });
+    fold("typed", {
+      ...options,
+      // @ts-expect-error: the state has no such member.
+      values: { cents: { type: "integer", of: (before) => before.cent } },
+    });
+  });
+});
+
 describe("what cannot be a table", () => {
   const by = 'right.projection: "spending" cannot be a table: ';
   const grouped =
@@ -153,11 +266,6 @@ describe("what cannot be a table", () => {
       "without an end",
       asData(spending, { window: global(), emit: each() }),
       `${by}its window has no end; a row of a table begins with the end of its window`,
-    ],
-    [
-      "a fold",
-      fold("spending", { source: payments, state: () => ({ cents: 0 }), reduce: (state) => state }),
-      `${by}it is a fold; a table must publish final results, and a fold publishes what it has so far`,
     ],
     [
       "a join by two keys",
@@ -219,7 +327,7 @@ describe("mistakes", () => {
     const values = { a: right.field("cent"), b: right.field("stores") };
     expect(told(() => planned(joined(spending, { values }), spending))).toEqual([
       'values.a.field: event type spending has no field "cent"; did you mean "cents"?',
-      'values.b.field: field "stores" of spending is a message; expressions read single values only',
+      'values.b.field: field "stores" of spending may be a list or record; expressions read single values only',
     ]);
   });
 

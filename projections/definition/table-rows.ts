@@ -3,7 +3,9 @@
  *
  * R1. A result is an event of one of two types: a row, or the retraction of one. Both have the window as
  *     fields, a row its values too, null where a result has none.
- * R2. A table's results depend on one partition of one topic each, and have windows that end.
+ * R2. A table's results depend on one partition of one topic each, and have windows that end. Those of a fold
+ *     end when the state is there.
+ * R3. States of a key follow each other: no row of a fold is older than one that came before it.
  */
 import { printExpression } from "./check-expression.ts";
 import type {
@@ -42,14 +44,22 @@ const SCALARS = {
   any: "message",
 } as const satisfies Record<OutputColumn["type"], FieldSchema["scalar"]>;
 
+/** Of a value that may be anything. */
+const whyUnreadable = ({ kind }: ProjectionPlan, name: string): string =>
+  kind === "fold"
+    ? "has no type; for expressions to read it the fold must say which one its value has: " +
+      `values: { ${name}: { type: "integer", of: (state) => ... } }`
+    : "may be a list or record; expressions read single values only";
+
 /** The fields of a projection's values, in their order. */
-export const valueFieldsOf = ({ outputs }: Pick<ProjectionPlan, "outputs">) =>
-  outputs.map(({ name, type }, index): FieldSchema => ({
+export const valueFieldsOf = (plan: ProjectionPlan): readonly FieldSchema[] =>
+  plan.outputs.map(({ name, type }, index) => ({
     number: FIRST_VALUE + index,
     name,
     scalar: SCALARS[type],
     repeated: false,
     optional: true,
+    ...(type === "any" && { unreadable: whyUnreadable(plan, name) }),
   }));
 
 /** The projection's results as a topic: with partitions and settings of the topic that it reads. */
@@ -77,6 +87,9 @@ export const windowColumnsOf = (types: number, firstType: number): readonly Fiel
     ),
   }));
 
+/** R3. */
+export const rowsInOrder = ({ kind }: ProjectionPlan): boolean => kind === "fold";
+
 const readsTable = ({ sources = [] }: ProjectionPlan): boolean =>
   sources.some(({ table }) => table !== undefined);
 
@@ -93,9 +106,6 @@ export const whyNoTable = (plan: ProjectionPlan): string | undefined => {
       `it is grouped by ${printExpression(plan.key)}; a table must be grouped by event.key, so that each ` +
       "partition of its topic holds all that its results need"
     );
-  }
-  if (definition.kind === "fold") {
-    return "it is a fold; a table must publish final results, and a fold publishes what it has so far";
   }
   if ((definition.kind ?? "window") === "window" && "window" in definition) {
     if (definition.window.kind !== "global") return undefined;
