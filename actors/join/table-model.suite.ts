@@ -1,5 +1,5 @@
 /**
- * What rows the states of a fold make (decision 023), told without the engine: from the events of one
+ * What rows folds and global windows make (decision 023), told without the engine: from the events of one
  * partition, in log order.
  */
 
@@ -75,6 +75,45 @@ export const foldRowsOf = (
     const { start, cents, payments } = state ?? { start: time, cents: 0, payments: 0 };
     state = { start, cents: cents + amount, payments: payments + 1, last: time };
     add(time + 1, false);
+  }
+  return rows;
+};
+
+/** 0: no such trigger. */
+export interface GlobalTriggers {
+  readonly everyEvents: number;
+  readonly everyEventTimeMs: number;
+}
+
+/** Without triggers each event is one. */
+export const globalRowsOf = (
+  key: string,
+  log: readonly PaymentEvent[],
+  { everyEvents, everyEventTimeMs }: GlobalTriggers,
+  outOfOrderness: number,
+): readonly Row[] => {
+  const rows: Row[] = [];
+  const number = everyEvents === 0 && everyEventTimeMs === 0 ? 1 : everyEvents || Infinity;
+  const period = (watermark: number) => Math.floor(watermark / everyEventTimeMs);
+  let watermark = -Infinity;
+  let [cents, payments, newest, since] = [0, 0, -Infinity, 0];
+  for (const event of log) {
+    const publish = (): void => {
+      const end = newest + 1;
+      const time = Math.max(end, watermark + 1);
+      rows.push({ time, start: -Infinity, end, cents, payments, retracts: false });
+      since = 0;
+    };
+    if (event.key === key) {
+      cents += event.amount;
+      payments++;
+      newest = Math.max(newest, event.time);
+      if (++since === number) publish();
+    }
+    const after = Math.max(watermark, event.time - outOfOrderness - 1);
+    const passes = watermark > -Infinity && period(after) > period(watermark);
+    if (everyEventTimeMs > 0 && passes && since > 0) publish();
+    watermark = after;
   }
   return rows;
 };

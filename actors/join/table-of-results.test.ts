@@ -13,11 +13,20 @@ import { planProjection, planTopic } from "../../projections/definition/plan-pro
 import type { JoinPlan, TopicPlan } from "../../projections/definition/plan.ts";
 import { rekeyOf } from "../../projections/definition/rekey.ts";
 import { parseSchema } from "../../projections/schema/schema-set.ts";
+import type { OrderedCore } from "../ordered/ordered-core.ts";
 import { imbalance } from "../task/books-keeper.ts";
 import { propertyRuns } from "../testkit/property-runs.ts";
 import { chances, RekeyedRun, takeChance } from "../testkit/rekeyed-run.ts";
 import { digestHex } from "../testkit/run.ts";
-import { FOLD, foldRowsOf, FORGETS, lastRowAt, THROWS, type Row } from "./table-model.suite.ts";
+import {
+  FOLD,
+  foldRowsOf,
+  FORGETS,
+  globalRowsOf,
+  lastRowAt,
+  THROWS,
+  type Row,
+} from "./table-model.suite.ts";
 
 const RUNS = propertyRuns(50);
 const FAR = 1_000_000;
@@ -52,28 +61,44 @@ const TOPICS = { orders: topicOf("orders"), payments: topicOf("payments") };
 const OUT_OF_ORDERNESS = TOPICS.payments.definition.maxOutOfOrdernessMs;
 
 interface Model {
-  /** Or a fold, whose states live for so long. */
-  readonly window: { readonly kind: "tumbling" | "session" | "fold"; readonly ms: number };
+  /** Or a fold, whose states live for so long, or a global window, which is published each so long. */
+  readonly window: {
+    readonly kind: "tumbling" | "session" | "fold" | "global";
+    readonly ms: number;
+    /** Triggers of a global window; 0 and false: no such trigger. */
+    readonly everyEvents?: number;
+    readonly byTime?: boolean;
+  };
   readonly latenessMs: number;
   readonly ttlMs: number;
   /** Rows of so many payments or more are deleted. */
   readonly deletedFrom: number;
 }
 
+const triggersOf = ({ ms, everyEvents = 0, byTime = false }: Model["window"]) => {
+  return { everyEvents, everyEventTimeMs: byTime ? ms : 0 };
+};
+
+/** `early`: also by record batch. */
+const globalEmit = (window: Model["window"], early: boolean): object => {
+  const given = Object.entries(triggersOf(window)).filter(([, every]) => every > 0);
+  if (given.length === 0 && !early) return { mode: "each" };
+  return { mode: "early", ...(early && { everyMs: 1 }), ...Object.fromEntries(given) };
+};
+
 const planOf = ({ window, latenessMs, ttlMs, deletedFrom }: Model, early: boolean): JoinPlan => {
+  const { kind, ms } = window;
+  const sizes = { tumbling: { sizeMs: ms }, session: { gapMs: ms }, fold: {}, global: {} };
   const windows = {
-    window:
-      window.kind === "tumbling"
-        ? { kind: "tumbling", sizeMs: window.ms }
-        : { kind: "session", gapMs: window.ms },
-    allowedLatenessMs: latenessMs,
+    window: { kind, ...sizes[kind] },
+    allowedLatenessMs: kind === "global" ? 0 : latenessMs,
     aggregates: { cents: { fn: "sum", of: { field: "cents" } }, payments: { fn: "count" } },
   };
   const table = {
     name: "spending",
     topic: "payments",
-    ...(window.kind === "fold" ? { ...FOLD, ttlMs: window.ms } : windows),
-    emit: early ? { mode: "each" } : { mode: "final" },
+    ...(kind === "fold" ? { ...FOLD, ttlMs: ms } : windows),
+    emit: kind === "global" ? globalEmit(window, early) : { mode: early ? "each" : "final" },
   };
   const join = {
     kind: "join",
@@ -146,6 +171,9 @@ const rowsOf = (
   { window, latenessMs }: Model,
 ): readonly Row[] => {
   if (window.kind === "fold") return foldRowsOf(key, log, window.ms, OUT_OF_ORDERNESS);
+  if (window.kind === "global") {
+    return globalRowsOf(key, log, triggersOf(window), OUT_OF_ORDERNESS);
+  }
   const rows: Row[] = [];
   let panes: Pane[] = [];
   const publish = (pane: Pane, before: number, retracts: boolean): void => {
@@ -192,7 +220,7 @@ const rowsOf = (
 
 /** What an order at `time` sees: all rows up to then, one after the other. */
 const seenAt = (time: number, rows: readonly Row[], model: Model): Row | undefined => {
-  if (model.window.kind === "fold") return lastRowAt(time, rows, model);
+  if (["fold", "global"].includes(model.window.kind)) return lastRowAt(time, rows, model);
   let held: Row | undefined;
   let gone = false;
   for (const row of rows.filter((each) => each.time <= time).toSorted((a, b) => a.time - b.time)) {
@@ -207,8 +235,10 @@ const seenAt = (time: number, rows: readonly Row[], model: Model): Row | undefin
 
 const models: fc.Arbitrary<Model> = fc.record({
   window: fc.record({
-    kind: fc.constantFrom("tumbling", "session", "fold"),
+    kind: fc.constantFrom("tumbling", "session", "fold", "global"),
     ms: fc.integer({ min: 1, max: 20 }),
+    everyEvents: fc.constantFrom(0, 0, 1, 2, 3),
+    byTime: fc.boolean(),
   }),
   latenessMs: fc.constantFrom(0, 10, 100),
   ttlMs: fc.oneof(fc.constant(Infinity), fc.integer({ min: 1, max: 60 })),
@@ -303,6 +333,9 @@ const holds = (model: Model, log: Steps, early: boolean): void => {
       return `${key} ${windowStart} ${String(order)}: ${String(cents)} known at ${String(known)}`;
     });
   expect(published.toSorted()).toEqual(expected.toSorted());
+  // Of keys that a fold has forgotten the join remembers nothing.
+  const sizes = run.cores.map((core) => (core as OrderedCore<unknown, unknown>).size());
+  if (model.window.kind === "fold") expect(sizes.map(({ keys }) => keys)).toEqual([0, 0, 0]);
   // The projection's own tasks tell of its dead letters, and no row is late.
   expect(run.deadLetters).toEqual([]);
   run.stage.cores.forEach((core, upstream) => {

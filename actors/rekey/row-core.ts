@@ -2,11 +2,21 @@
  * The core that computes a projection's results as rows of a table: the projection's own, which publishes
  * what makes rows, however often anybody wants to see its results (T3 of TableCore).
  *
- * R1. Of windows: what they hold when they close, and its corrections and retractions.
+ * R1. Of windows that end: what they hold when they close, and its corrections and retractions.
  * R2. Of a fold: each state, from the first millisecond after the event that made it, and that there is none
  *     any more, from the first millisecond of which that is so.
+ * R3. Of a global window: what its triggers publish, by events and by event time. Others go by record batches;
+ *     where there are no more than those, each event publishes. Such a result's window ends a millisecond
+ *     after the newest event in it, so that no row holds before what it tells of.
  */
-import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import type { EmitDefinition } from "../../projections/definition/definition.ts";
+import type {
+  AggregatePlan,
+  ProjectionPlan,
+  WindowPlan,
+} from "../../projections/definition/plan.ts";
+import { isGlobal } from "../../projections/definition/table-rows.ts";
+import type { Update } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { FoldOperator } from "../ordered/fold-operator.ts";
 import { EVERY_STATE } from "../ordered/keyed-operator.ts";
@@ -20,13 +30,53 @@ export const makeRowCore = (
   partition: number,
 ): TaskCore<EventBatch> => {
   switch (plan.kind) {
-    case "window": {
-      const definition = { ...plan.definition, emit: { mode: "final" } } as const;
-      return makeCore({ ...plan, definition }, version, partition);
-    }
+    case "window":
+      return makeCore(
+        isGlobal(plan) ? withNewest(plan) : emitting(plan, FINAL),
+        version,
+        partition,
+      );
     case "fold":
       return new OrderedCore(plan, version, partition, new FoldOperator(plan, EVERY_STATE));
     default:
       return makeCore(plan, version, partition);
   }
+};
+
+/** Where the window of an update of that core ends. */
+export const rowEndOf = (plan: ProjectionPlan): ((update: Update) => number) =>
+  isGlobal(plan)
+    ? ({ values }) => Number(values.at(-1)!.kind!.value) + 1
+    : ({ windowEnd }) => windowEnd;
+
+const FINAL: EmitDefinition = { mode: "final" };
+
+const emitting = (plan: WindowPlan, emit: EmitDefinition): WindowPlan => ({
+  ...plan,
+  definition: { ...plan.definition, emit },
+});
+
+/** R3. Time of the newest event, after all other values. No value of a result has a name like this. */
+const NEWEST: AggregatePlan = {
+  name: "(newest)",
+  definition: { fn: "max", of: { event: "time" } },
+  inputType: "integer",
+};
+
+const withNewest = (plan: WindowPlan): WindowPlan => ({
+  ...emitting(plan, triggersOf(plan.definition.emit)),
+  aggregates: [...plan.aggregates, NEWEST],
+  outputs: [...plan.outputs, { name: NEWEST.name, type: "integer" }],
+});
+
+const triggersOf = (emit: EmitDefinition): EmitDefinition => {
+  const { everyEvents, everyEventTimeMs } = emit.mode === "early" ? emit : {};
+  if (everyEvents === undefined && everyEventTimeMs === undefined) {
+    return { mode: "early", everyEvents: 1 };
+  }
+  return {
+    mode: "early",
+    ...(everyEvents !== undefined && { everyEvents }),
+    ...(everyEventTimeMs !== undefined && { everyEventTimeMs }),
+  };
 };

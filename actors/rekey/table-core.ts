@@ -32,7 +32,7 @@ import { EVENT_TIME_MAX } from "../kernel/record-batch-scanner.ts";
 import { DraftWriter, emptyRoutedEvent } from "../task/draft-writer.ts";
 import type { Draft, Progress, TaskCore } from "../task/task-core.ts";
 import { readSnapshotHead, writeSnapshotHead } from "../task/task-progress.ts";
-import { makeRowCore } from "./row-core.ts";
+import { makeRowCore, rowEndOf } from "./row-core.ts";
 import { RoutingCore } from "./routing-core.ts";
 import type { RoutingOptions } from "./routing-core.ts";
 
@@ -73,6 +73,8 @@ export class TableCore implements TaskCore<EventBatch> {
   readonly #draft = new DraftWriter([], []);
   readonly #types: readonly string[];
   readonly #fields: readonly FieldSchema[];
+  /** Where the window of a result ends. */
+  readonly #endOf: (update: Update) => number;
   readonly #routed = emptyRoutedEvent();
 
   constructor({ rekey, route, version, partition }: RoutingOptions, table: ProjectionPlan) {
@@ -80,6 +82,7 @@ export class TableCore implements TaskCore<EventBatch> {
     this.#core = makeRowCore(table, version, partition);
     this.#types = route.topic.types.map(({ name }) => name);
     this.#fields = valueFieldsOf(table);
+    this.#endOf = rowEndOf(table);
   }
 
   get pendingBytes(): number {
@@ -129,18 +132,19 @@ export class TableCore implements TaskCore<EventBatch> {
   }
 
   #eventOf(update: Update, watermark: number): Uint8Array {
-    const { key, windowStart, windowEnd, ordinal, revision, kind } = update;
+    const { key, windowStart, ordinal, revision, kind } = update;
+    const windowEnd = this.#endOf(update);
     const isRetraction = kind === Kind.KIND_RETRACTION;
     return Event.encode({
       id: `${windowStart}/${windowEnd}/${ordinal}/${revision}`,
       type: this.#types[isRetraction ? RETRACTION_TYPE : ROW_TYPE]!,
       key,
       eventTime: Math.min(Math.max(windowEnd, watermark + 1), EVENT_TIME_MAX),
-      data: { $case: "protobuf", value: this.#payloadOf(update, !isRetraction) },
+      data: { $case: "protobuf", value: this.#payloadOf(update, windowEnd, !isRetraction) },
     }).finish();
   }
 
-  #payloadOf({ windowStart, windowEnd, values }: Update, withValues: boolean): Buffer {
+  #payloadOf({ windowStart, values }: Update, windowEnd: number, withValues: boolean): Buffer {
     const out = new BinaryWriter();
     out.uint32(tagOf(WINDOW_START.number, VARINT)).sint64(windowStart);
     out.uint32(tagOf(WINDOW_END.number, VARINT)).sint64(windowEnd);

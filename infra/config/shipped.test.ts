@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parseCase } from "../../actors/testkit/case-file.ts";
 import { renderFailures, runContent } from "../../actors/testkit/run-case.ts";
-import { topicsOf } from "../../projections/definition/make-definition.ts";
+import { tablesOf, topicsOf } from "../../projections/definition/make-definition.ts";
 import { exampleProjections } from "./shipped.ts";
 
 const folder = new URL("../../projections/", import.meta.url);
@@ -13,7 +13,7 @@ const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(
 
 const find = (name: string) => {
   const definition = exampleProjections.find((each) => each.name === name);
-  return definition && { definition, topics: topicsOf(definition) };
+  return definition && { definition, topics: topicsOf(definition), tables: tablesOf(definition) };
 };
 
 test.for(files)("%s", (file) => {

@@ -4,7 +4,7 @@ import { clickSegments, impressionClicks } from "../../projections/ads/ads.ts";
 import { departuresByDestination, departuresByOrigin } from "../../projections/flights/flights.ts";
 import { suspiciousLogins } from "../../projections/logins/logins.ts";
 import { revenueByStore } from "../../projections/orders/orders.ts";
-import { preferences } from "../../projections/preferences/preferences.ts";
+import { clicksAndFavourites, preferences } from "../../projections/preferences/preferences.ts";
 
 export const shippedProjections: readonly ProjectionDefinition[] = [
   departuresByOrigin,
@@ -19,4 +19,5 @@ export const exampleProjections: readonly ProjectionDefinition[] = [
   ...shippedProjections,
   impressionClicks,
   clickSegments,
+  clicksAndFavourites,
 ];

@@ -126,9 +126,11 @@ describe("a join with the results of a projection as its table", () => {
     expect(after[1]).not.toBe(before[1]);
   });
 
-  it("may have a table that publishes early, which is no row", () => {
-    for (const emit of [each(), early({ every: "1 second" })]) {
-      expect(planned(joined(), asData(spending, { emit })).kind).toBe("join");
+  it("may have a table that publishes early, or has a window without an end", () => {
+    for (const emit of [each(), early({ every: "1 second" }), early({ everyEvents: 2 })]) {
+      expect(planned(joined(), asData(spending, { emit })).right.table?.inOrder).toBe(false);
+      const table = asData(spending, { window: global(), emit });
+      expect(planned(joined(), table).right.table?.inOrder).toBe(true);
     }
   });
 });
@@ -261,11 +263,6 @@ describe("what cannot be a table", () => {
       "re-keyed",
       asData(spending, { key: { field: "store" }, window: session({ gap: "1 minute" }) }),
       `${by}it is grouped by store; ${grouped}`,
-    ],
-    [
-      "without an end",
-      asData(spending, { window: global(), emit: each() }),
-      `${by}its window has no end; a row of a table begins with the end of its window`,
     ],
     [
       "a join by two keys",

@@ -18,7 +18,9 @@ const product = { product: "p1", category: "shoes", brand: "acme", price: 5_000n
 it("is a plan whose results are the parts of the model", () => {
   const plan = planProjection(preferences, planTopic(shopping, loadSchemas(shopping.schemas)));
   expect(plan.kind).toBe("fold");
+  expect(plan.outputs[0]).toEqual({ name: "favourite", type: "string" });
   expect(plan.outputs.map(({ name }) => name)).toEqual([
+    "favourite",
     "categories",
     "brands",
     "prices",

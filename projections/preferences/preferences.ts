@@ -5,7 +5,7 @@
  * An interest fades: it halves every week of event time, so the model of an hour ago and of today differ
  * even without events in between. After half a year without any it is forgotten.
  */
-import { early, fold, topic } from "../index.ts";
+import { early, fold, join, left, right, topic } from "../index.ts";
 import type { FoldEvent } from "../index.ts";
 
 export const shopping = topic("shopping", {
@@ -140,6 +140,7 @@ export const preferences = fold("preferences", {
   reduce,
   ttl: "180 days",
   values: {
+    favourite: { type: "string", of: ({ categories }) => categories[0]?.name ?? null },
     categories: (state) => state.categories,
     brands: (state) => state.brands,
     prices: (state) => state.prices,
@@ -149,4 +150,20 @@ export const preferences = fold("preferences", {
     updated: (state) => state.updated,
   },
   emit: early({ every: "1 second" }),
+});
+
+/**
+ * What a model of clicks is trained with: each click, and what its user liked best by then. Neither the click
+ * itself nor anything later is in that.
+ */
+export const clicksAndFavourites = join("clicks-and-favourites", {
+  left: { source: shopping, types: ["shopping.Clicked"] },
+  right: { source: preferences },
+  asOf: {},
+  mode: "left",
+  values: {
+    product: left.field("product"),
+    favourite: right.field("favourite"),
+    expected: left.field("category").eq(right.field("favourite")),
+  },
 });

@@ -81,7 +81,10 @@ export const spent = fold("spent", {
       pages: `${state.pages}${String(data["page"])}`,
     };
   },
-  values: { cents: (state) => state.cents, pages: (state) => state.pages },
+  values: {
+    cents: { type: "integer", of: (state) => state.cents },
+    pages: (state) => state.pages,
+  },
   emit: each(),
 });
 
@@ -139,4 +142,14 @@ export const purchases = join("purchases", {
   asOf: {},
   mode: "left",
   values: { page: left.field("page"), acts: right.field("acts") },
+});
+
+/** What is bought, with what had been spent before. */
+export const customers = join("customers", {
+  source,
+  left: { types: ["acts.Bought"] },
+  right: { source: spent },
+  asOf: {},
+  mode: "left",
+  values: { page: left.field("page"), before: right.field("cents") },
 });

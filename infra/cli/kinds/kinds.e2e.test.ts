@@ -93,6 +93,11 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     'ann [31T00:30:41, 31T00:30:41) final {"page":"/poison","acts":null}',
     'ann [31T00:31:10, 31T00:31:10) final {"page":"/hats","acts":4}',
   ],
+  customers: [
+    'ann [31T00:30:40, 31T00:30:40) final {"page":"/shoes","before":null}',
+    'ann [31T00:30:41, 31T00:30:41) final {"page":"/poison","before":500}',
+    'ann [31T00:31:10, 31T00:31:10) final {"page":"/hats","before":500}',
+  ],
 };
 
 it(
