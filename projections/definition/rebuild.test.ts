@@ -1,6 +1,6 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { WindowDefinition } from "./definition.ts";
-import { rebuildWarning } from "./rebuild.ts";
+import { rebuildWarning, type Rebuildable } from "./rebuild.ts";
 
 const DAY = 86_400_000;
 
@@ -53,4 +53,39 @@ test("a machine lives for ever where it has no final state; else nobody can say 
     });
   expect(machine({ b: {} })).toContain("lives for ever (a statechart without a final state)");
   expect(machine({ b: { type: "final" } })).toBeUndefined();
+});
+
+describe("a join with a table", () => {
+  const topic = { definition: { name: "t", retentionMs: 7 * DAY, maxOutOfOrdernessMs: 0 } };
+  const warning = (table: Rebuildable["definition"], ttlMs?: number) =>
+    rebuildWarning({
+      definition: {
+        kind: "join",
+        name: "j",
+        within: undefined,
+        asOf: { deleted: undefined, ttlMs },
+      },
+      topic,
+      sources: [{ topic }, { topic, table: { definition: table } }],
+    });
+  const foldOf = (ttlMs: number | undefined) => ({ kind: "fold", name: "f", ttlMs }) as const;
+
+  test("of a fold lives for as long as its states", () => {
+    expect(warning(foldOf(7 * DAY))).toBeUndefined();
+    expect(warning(foldOf(8 * DAY), DAY)).toMatch(
+      /lives for 8 days \(ttl of f and maxOutOfOrderness together\)/,
+    );
+    expect(warning(foldOf(undefined), DAY)).toMatch(
+      /lives for ever \(a fold without ttl: f\).*, make ttl of f shorter, or/,
+    );
+  });
+
+  test("of windows holds rows and windows", () => {
+    const windows = (window: WindowDefinition) => ({ name: "w", window, allowedLatenessMs: DAY });
+    expect(warning(windows(SIX_DAYS), 7 * DAY)).toBeUndefined();
+    expect(warning(windows(SIX_DAYS))).toContain("lives for ever (a table's rows without ttl)");
+    expect(warning(windows({ kind: "global" }), DAY)).toContain(
+      "lives for ever (a global window: w)",
+    );
+  });
 });

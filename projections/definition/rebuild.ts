@@ -52,7 +52,11 @@ export interface Rebuildable {
     | Pick<StatechartProjection, "kind" | "name" | "machine">;
   readonly topic: RetainedTopic;
   /** If there are several: their log is kept as long as the longest of them. */
-  readonly sources?: readonly { readonly topic: RetainedTopic }[];
+  readonly sources?: readonly {
+    readonly topic: RetainedTopic;
+    /** Whose results are read: they are computed once more, so that its state is part of this one's. */
+    readonly table?: Pick<Rebuildable, "definition">;
+  }[];
 }
 
 interface RetainedTopic {
@@ -112,6 +116,24 @@ const SHORTENED = {
   statechart: "the life of machines",
 } as const;
 
+/** What lives longest of a projection and of its table, and what would make it shorter. */
+const longestOf = (
+  definition: Rebuildable["definition"],
+  table: Rebuildable["definition"] | undefined,
+): (Span & { readonly shorter: string }) | undefined => {
+  const own = spanOf(definition);
+  const computed = table && spanOf(table);
+  // Rows of a fold go with its states.
+  const ofOwn = table?.kind !== "fold" && (own?.lengthMs ?? 0) >= (computed?.lengthMs ?? 0);
+  if (table === undefined || computed === undefined || ofOwn) {
+    return own && { ...own, shorter: SHORTENED[definition.kind ?? "window"] };
+  }
+  const { lengthMs, of, forEver } = computed;
+  const { name } = table;
+  const shorter = `${SHORTENED[table.kind ?? "window"]} of ${name}`;
+  return { lengthMs, of: `${of} of ${name}`, forEver: `${forEver}: ${name}`, shorter };
+};
+
 /** What an operator should know before Redis is lost; undefined when the log can give all of it. */
 export const rebuildWarning = ({
   definition,
@@ -122,17 +144,17 @@ export const rebuildWarning = ({
   const { retentionMs, maxOutOfOrdernessMs } = topic.definition;
   const longest = sources.find((source) => source.topic.definition.retentionMs === retentionMs);
   const { name: kept } = (longest?.topic ?? topic).definition;
-  const span = spanOf(definition);
+  const table = sources.find((source) => source.table !== undefined)?.table?.definition;
+  const span = longestOf(definition, table);
   if (span === undefined) return undefined;
   const liveMs = span.lengthMs + maxOutOfOrdernessMs;
   if (liveMs <= retentionMs) return undefined;
   const live = Number.isFinite(liveMs)
     ? `lives for ${formatDuration(liveMs)} (${span.of} and maxOutOfOrderness together)`
     : `lives for ever (${span.forEver})`;
-  const shorter = SHORTENED[definition.kind ?? "window"];
   return (
     `state of projection ${name} ${live}, but topic ${kept} keeps events for ` +
     `${formatDuration(retentionMs)} (retention): if Redis loses its data, the log cannot give that state ` +
-    `again. Keep events for longer, make ${shorter} shorter, or back Redis up`
+    `again. Keep events for longer, make ${span.shorter} shorter, or back Redis up`
   );
 };
