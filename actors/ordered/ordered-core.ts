@@ -87,7 +87,7 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
     this.#rows = new ResultRows(plan.outputs);
     this.#turn = new TurnRecorder(this.#keys, this.#rows);
     const columns = plan.outputs.map(({ name }) => name);
-    this.#draft = new DraftWriter(columns, this.#rows.values);
+    this.#draft = new DraftWriter(columns, this.#rows.values, plan);
     this.#gate = new EventGate(this.#task, this.#draft);
     this.#publication = {
       key: new Uint8Array(0),

@@ -14,13 +14,13 @@ import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import { routedFilter } from "../../proto/subjects.ts";
 import { CommitAssembler } from "../commit/parts.ts";
 import { untilAvailable } from "../commit/until-available.ts";
-import type { EventLog } from "../ports/event-log.ts";
 import type { RekeyedTopic, RekeyLog } from "../ports/rekey-log.ts";
 import { Fenced } from "../ports/result-log.ts";
 import type { ResultLog, ResultReader } from "../ports/result-log.ts";
 import type { RelayStatus } from "../relay/relay.ts";
 import { counter, gauge } from "../task/metrics.ts";
 import { RekeyWriter } from "./rekey-writer.ts";
+import type { Upstream } from "./upstream.ts";
 
 export interface RekeyRelayOptions {
   readonly projection: string;
@@ -28,9 +28,7 @@ export interface RekeyRelayOptions {
   readonly version: number;
   /** The log that it writes. */
   readonly topic: RekeyedTopic;
-  /** By upstream: the partition that it is. */
-  readonly upstreams: readonly { readonly topic: string; readonly partition: number }[];
-  readonly events: EventLog["Service"];
+  readonly upstreams: readonly Upstream[];
   readonly results: ResultLog["Service"];
   readonly rekeyed: RekeyLog["Service"];
   /** How long a partition without events may wait to hear of the others. */
@@ -200,15 +198,13 @@ export class RekeyRelay {
 
   /** Upstreams that were said to be idle and have more to route by now (R3 of RekeyWriter). */
   readonly #awake = Effect.suspend(() => {
-    const { upstreams, events } = this.#options;
+    const { upstreams } = this.#options;
     return Effect.forEach(
       this.#writer.idleUpstreams,
-      ({ upstream, inputSequence }) => {
-        const { topic, partition } = upstreams[upstream]!;
-        return untilAvailable(events.bounds(topic, partition)).pipe(
-          Effect.map(({ last }) => (last > inputSequence ? [upstream] : [])),
-        );
-      },
+      ({ upstream, inputSequence }) =>
+        Effect.map(upstreams[upstream]!.end, (end) =>
+          end === undefined || end > inputSequence ? [upstream] : [],
+        ),
       { concurrency: "unbounded" },
     ).pipe(Effect.map((awake) => new Set(awake.flat())));
   });

@@ -35,13 +35,14 @@ export interface RoutingOptions {
 
 export class RoutingCore implements TaskCore<EventBatch> {
   readonly #rekey: RekeyPlan;
-  readonly #draft = new DraftWriter([], []);
+  readonly #draft: DraftWriter;
   readonly #progress = new TaskProgress();
   readonly #gate: EventGate;
   readonly #routed = emptyRoutedEvent();
 
   constructor({ plan, rekey, route, version, partition }: RoutingOptions) {
     this.#rekey = rekey;
+    this.#draft = new DraftWriter([], [], plan);
     const task = { plan: { ...route, definition: plan.definition }, version, partition };
     this.#gate = new EventGate(task, this.#draft);
   }

@@ -2,7 +2,8 @@
  * The core that computes a projection's results as rows of a table: the projection's own, which publishes
  * what makes rows, however often anybody wants to see its results (T3 of TableCore).
  *
- * R1. Of windows that end: what they hold when they close, and its corrections and retractions.
+ * R1. Of windows that end: what they hold when they close, and its corrections and retractions. Where the
+ *     projection is merged, these are put together from partials.
  * R2. Of a fold: each state, from the first millisecond after the event that made it, and that there is none
  *     any more, from the first millisecond of which that is so.
  * R3. Of a global window: what its triggers publish, by events and by event time. Others go by record batches;
@@ -21,7 +22,8 @@ import type { EventBatch } from "../intake/event-batch.ts";
 import { FoldOperator } from "../ordered/fold-operator.ts";
 import { EVERY_STATE } from "../ordered/keyed-operator.ts";
 import { OrderedCore } from "../ordered/ordered-core.ts";
-import { makeCore } from "../task/cores.ts";
+import { makeCore, makeMergeCore } from "../task/cores.ts";
+import type { MergeCore } from "../task/merge-core.ts";
 import type { TaskCore } from "../task/task-core.ts";
 
 export const makeRowCore = (
@@ -31,11 +33,7 @@ export const makeRowCore = (
 ): TaskCore<EventBatch> => {
   switch (plan.kind) {
     case "window":
-      return makeCore(
-        isGlobal(plan) ? withNewest(plan) : emitting(plan, FINAL),
-        version,
-        partition,
-      );
+      return makeCore(isGlobal(plan) ? withNewest(plan) : onlyFinal(plan), version, partition);
     case "fold":
       return new OrderedCore(plan, version, partition, new FoldOperator(plan, EVERY_STATE));
     default:
@@ -43,13 +41,24 @@ export const makeRowCore = (
   }
 };
 
+/** R1: of a projection that is merged, the task that makes partials of its windows, and the one that merges them. */
+export const makePartialRowCore = (
+  plan: ProjectionPlan,
+  version: number,
+  partition: number,
+): TaskCore<EventBatch> => makeCore({ ...onlyFinal(plan), merged: true }, version, partition);
+
+export const makeMergedRowCore = (plan: ProjectionPlan, version: number): MergeCore =>
+  makeMergeCore(onlyFinal(plan), version);
+
 /** Where the window of an update of that core ends. */
 export const rowEndOf = (plan: ProjectionPlan): ((update: Update) => number) =>
   isGlobal(plan)
     ? ({ values }) => Number(values.at(-1)!.kind!.value) + 1
     : ({ windowEnd }) => windowEnd;
 
-const FINAL: EmitDefinition = { mode: "final" };
+const onlyFinal = (plan: ProjectionPlan): ProjectionPlan =>
+  plan.kind === "window" ? emitting(plan, { mode: "final" }) : plan;
 
 const emitting = (plan: WindowPlan, emit: EmitDefinition): WindowPlan => ({
   ...plan,

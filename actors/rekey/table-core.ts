@@ -1,9 +1,9 @@
 /**
- * A routing task whose events are the results of a projection: the table of a join (decision 023). It runs
- * the projection's own core over a partition of its topic, and passes on what that publishes, as events.
+ * A routing task whose events are the results of a projection: the table of a join (decisions 023 and 026). It
+ * runs the core of a task of the projection that publishes results, and passes on what that publishes, as events.
  *
- * T1. Which rows are passed on, in which order and with which event time, is a function of the topic's log:
- *     neither record batches nor commits come into it.
+ * T1. Which rows are passed on, in which order and with which event time, is a function of the log that the core
+ *     reads: of a log of events neither record batches nor commits come into it.
  * T2. A row's time is the end of its window, or, if event time had passed that when it was published, the
  *     first millisecond that event time had not passed: so its own partition never makes it late.
  * T3. How often somebody wants to see open windows, or states, makes no row and takes none away, nor does it
@@ -17,8 +17,8 @@ import { Event } from "../../proto/gen/tidemark/v1/event.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import type { Value } from "../../proto/gen/tidemark/v1/result.ts";
 import { partitionOfBytes } from "../../proto/partitioner.ts";
-import type { FieldSchema, ProjectionPlan } from "../../projections/definition/plan.ts";
-import type { RekeyPlan } from "../../projections/definition/rekey.ts";
+import type { FieldSchema } from "../../projections/definition/plan.ts";
+import type { RekeyPlan, RoutePlan } from "../../projections/definition/rekey.ts";
 import {
   RETRACTION_TYPE,
   ROW_TYPE,
@@ -32,17 +32,34 @@ import { EVENT_TIME_MAX } from "../kernel/record-batch-scanner.ts";
 import { DraftWriter, emptyRoutedEvent } from "../task/draft-writer.ts";
 import type { Draft, Progress, TaskCore } from "../task/task-core.ts";
 import { readSnapshotHead, writeSnapshotHead } from "../task/task-progress.ts";
-import { makeRowCore, rowEndOf } from "./row-core.ts";
-import { RoutingCore } from "./routing-core.ts";
-import type { RoutingOptions } from "./routing-core.ts";
+import { rowEndOf } from "./row-core.ts";
 
 const SNAPSHOT_LAYOUT = 0x746d_7402;
 
-/** The task that routes one partition of a source. */
-export const makeRoutingCore = (options: RoutingOptions): TaskCore<EventBatch> => {
-  const { table } = options.route;
-  return table === undefined ? new RoutingCore(options) : new TableCore(options, table);
+/** The watermark that stood before the event with which a result was published. */
+type WatermarkOf = (
+  batch: EventBatch,
+  position: Pick<Update, "sequence" | "index">,
+  before: number,
+) => number;
+
+export const watermarkOfEvent: WatermarkOf = (batch, { sequence, index }, before) => {
+  // Published by the event at that position, or after it and before the next.
+  const ofBatch = sequence === batch.sequence && index < batch.count;
+  return ofBatch ? batch.watermarks[index]! : before;
 };
+
+/** Of partials: positions are those of the topic's log. */
+export const watermarkOfRecordBatch: WatermarkOf = (_, __, before) => before;
+
+export interface TableOptions {
+  /** Of the join. */
+  readonly rekey: RekeyPlan;
+  readonly route: RoutePlan;
+  /** Of the task that publishes the results. */
+  readonly core: TaskCore<EventBatch>;
+  readonly watermarkOf: WatermarkOf;
+}
 
 const encoder = new TextEncoder();
 
@@ -70,6 +87,7 @@ const writeValue = (
 export class TableCore implements TaskCore<EventBatch> {
   readonly #rekey: RekeyPlan;
   readonly #core: TaskCore<EventBatch>;
+  readonly #watermarkOf: WatermarkOf;
   readonly #draft = new DraftWriter([], []);
   readonly #types: readonly string[];
   readonly #fields: readonly FieldSchema[];
@@ -77,12 +95,13 @@ export class TableCore implements TaskCore<EventBatch> {
   readonly #endOf: (update: Update) => number;
   readonly #routed = emptyRoutedEvent();
 
-  constructor({ rekey, route, version, partition }: RoutingOptions, table: ProjectionPlan) {
+  constructor({ rekey, route, core, watermarkOf }: TableOptions) {
     this.#rekey = rekey;
-    this.#core = makeRowCore(table, version, partition);
+    this.#core = core;
+    this.#watermarkOf = watermarkOf;
     this.#types = route.topic.types.map(({ name }) => name);
-    this.#fields = valueFieldsOf(table);
-    this.#endOf = rowEndOf(table);
+    this.#fields = valueFieldsOf(route.table!);
+    this.#endOf = rowEndOf(route.table!);
   }
 
   get pendingBytes(): number {
@@ -113,9 +132,7 @@ export class TableCore implements TaskCore<EventBatch> {
   /** `before`: the watermark that stood before the batch. */
   #route(update: Update, batch: EventBatch, before: number): void {
     const { sequence, index } = update;
-    // Published by the event at that position, or after it and before the next.
-    const ofBatch = sequence === batch.sequence && index < batch.count;
-    const watermark = ofBatch ? batch.watermarks[index]! : before;
+    const watermark = this.#watermarkOf(batch, update, before);
     const group = encoder.encode(update.key);
     const event = this.#eventOf(update, watermark);
     const routed = this.#routed;

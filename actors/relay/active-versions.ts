@@ -5,6 +5,7 @@
 import { Effect } from "effect";
 import { Promotion } from "../../proto/gen/tidemark/v1/commit.ts";
 import { controlSubject } from "../../proto/subjects.ts";
+import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { untilAvailable } from "../commit/until-available.ts";
 import type { ResultLog } from "../ports/result-log.ts";
 
@@ -26,6 +27,14 @@ export const activeAfter = (promotion: Promotion | undefined): ActiveVersion => 
   if (promotion === undefined) return FIRST_ACTIVE;
   const { version, routingVersion } = promotion;
   return { version, routing: routingVersion === 0 ? version : routingVersion };
+};
+
+/** Of a table that runs within a join: that of the join's log, which it feeds. */
+export const activeVersionOf = (active: ActiveVersions, plan: ProjectionPlan): ActiveVersion => {
+  const { rowsOf, definition } = plan;
+  if (rowsOf === undefined) return active.get(definition.name) ?? FIRST_ACTIVE;
+  const { routing } = activeVersionOf(active, rowsOf.join);
+  return { version: routing, routing };
 };
 
 /** Whether a promotion is complete with this part; parts are appended at once. */

@@ -5,10 +5,12 @@
  * D1. It reads from the first retained record to the bound that was taken at the start, and commits
  *     exactly that: the workers go on from there once the version is promoted.
  * D2. A merged projection is complete when its merging task has included the last partial.
- * D3. A re-keyed projection is read from its own log, once that goes as far as the sources do.
+ * D3. A re-keyed projection is read from its own log, once that goes as far as the sources do. A table that is
+ *     re-keyed itself is such a source: its log is written first.
  */
 import { Effect, Exit, Scope } from "effect";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { rekeyOf, stagedRoutesOf } from "../../projections/definition/rekey.ts";
 import { untilAvailable } from "../commit/until-available.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import type { LogBounds, LogRecord } from "../ports/event-log.ts";
@@ -96,10 +98,8 @@ class VersionBuild {
   readonly run: Effect.Effect<BuiltVersion, ReplayFailed, Scope.Scope> = Effect.gen(
     { self: this },
     function* () {
-      const { plan, version, ports } = this.#options;
-      if (plan.rekeyed) yield* this.#rekey;
-      this.#parts = yield* this.#resultParts;
-      this.#enter("reading");
+      const { plan, version, routing, ports } = this.#options;
+      if (plan.rekeyed) yield* this.#rekey(plan);
       const merge = plan.merged
         ? new MergeOwner(mergeSpec(plan, version), ports, this.#settings)
         : undefined;
@@ -107,6 +107,8 @@ class VersionBuild {
         yield* Effect.addFinalizer(() => merge.abandon);
         yield* merge.start;
       }
+      this.#parts = yield* this.#resultParts(plan, routing);
+      this.#enter("reading");
       yield* this.#readAll;
       if (merge !== undefined) yield* this.#mergeAll(merge);
       this.#enter("done");
@@ -115,23 +117,35 @@ class VersionBuild {
   );
 
   /** D3. */
-  readonly #rekey = Effect.gen({ self: this }, function* () {
-    const { plan, version, routing, ports } = this.#options;
+  #rekey(plan: ProjectionPlan): Effect.Effect<void, ReplayFailed, Scope.Scope> {
+    const { version, routing, ports } = this.#options;
     this.#enter("rekeying");
-    const readSources = Effect.gen({ self: this }, function* () {
-      this.#parts = yield* this.#routingParts;
-      yield* this.#readAll;
-      return Math.max(...this.#parts.map(({ task }) => task.marker.sequence));
-    });
-    const problem =
+    const log =
       routing === version
-        ? yield* writeRekeyed(plan, version, ports, this.#settings, readSources)
-        : yield* awaitRouted(plan, routing, ports);
-    if (problem !== undefined) yield* this.#fail(problem);
+        ? writeRekeyed(plan, version, ports, this.#settings, this.#readSources(plan))
+        : awaitRouted(plan, routing, ports);
+    return Effect.flatMap(log, (problem) =>
+      problem === undefined ? Effect.void : this.#fail(problem),
+    );
+  }
+
+  /** Runs all that routes to a log to its end; gives the RESULTS sequence of its last commit. */
+  readonly #readSources = Effect.fnUntraced(function* (
+    this: VersionBuild,
+    plan: ProjectionPlan,
+  ): Effect.fn.Return<number, ReplayFailed, Scope.Scope> {
+    const { version } = this.#options;
+    const tables = stagedRoutesOf(rekeyOf(plan)).map(({ table }) => table);
+    for (const table of tables) yield* this.#rekey(table);
+    const parts = [yield* this.#routingParts(plan)];
+    for (const table of tables) parts.push(yield* this.#resultParts(table, version));
+    this.#parts = parts.flat();
+    yield* this.#readAll;
+    return Math.max(...this.#parts.map(({ task }) => task.marker.sequence));
   });
 
-  readonly #routingParts = Effect.suspend(() => {
-    const { plan, version } = this.#options;
+  readonly #routingParts = (plan: ProjectionPlan) => {
+    const { version } = this.#options;
     const topics = byTopic([plan]);
     const inputs = topics.flatMap(({ topic }) =>
       Array.from({ length: topic.definition.partitions }, (_, partition) =>
@@ -144,10 +158,10 @@ class VersionBuild {
       ).flat(),
     );
     return Effect.forEach(inputs, (input) => this.#partOf(input));
-  });
+  };
 
-  readonly #resultParts = Effect.suspend(() => {
-    const { plan, version, routing } = this.#options;
+  readonly #resultParts = (plan: ProjectionPlan, routing: number) => {
+    const { version } = this.#options;
     const { name, partitions } = plan.rekeyed
       ? rekeyedTopicOf(plan, routing)
       : plan.topic.definition;
@@ -157,7 +171,7 @@ class VersionBuild {
       const spec = partitionSpec(plan, version, partition);
       return this.#partOf({ spec, topic: name, partition, makeIntake });
     });
-  });
+  };
 
   readonly #partOf = Effect.fnUntraced(function* (
     this: VersionBuild,

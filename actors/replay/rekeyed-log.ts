@@ -5,10 +5,11 @@
  */
 import { Clock, Effect, Fiber, Scope } from "effect";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
-import { rekeyOf } from "../../projections/definition/rekey.ts";
+import { inputOf, rekeyOf } from "../../projections/definition/rekey.ts";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import { lastCommit } from "../commit/parts.ts";
 import { untilAvailable } from "../commit/until-available.ts";
+import type { RekeyedTopic } from "../ports/rekey-log.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import type { Ports } from "../worker/partition-owner.ts";
 import { rekeyRelayOf } from "../worker/rekeyed-owner.ts";
@@ -19,51 +20,21 @@ const LOOK_EVERY_MS = 100;
 /** Workers that do not come further for so long are not there, or run another definition. */
 const STANDSTILL_MS_MAX = 30_000;
 
-/** By upstream: the last sequence of each partition of each source. */
-const endsOfSources = (plan: ProjectionPlan, { events }: Ports) =>
-  Effect.forEach(
-    rekeyOf(plan).routes.flatMap(({ topic: { definition } }) =>
-      Array.from({ length: definition.partitions }, (_, partition) => ({
-        topic: definition.name,
-        partition,
-      })),
-    ),
-    ({ topic, partition }) =>
-      Effect.map(untilAvailable(events.bounds(topic, partition)), ({ last }) => last),
-    { concurrency: "unbounded" },
-  );
+interface Look {
+  /** Grows with all that is read and written. */
+  readonly progress: number;
+  /** What has not come far enough; undefined when all has. */
+  readonly behind: string | undefined;
+}
 
-/**
- * Waits until the running routing tasks and their relay have come as far as the sources go now. Gives
- * what is wrong when they stand still.
- */
-export const awaitRouted = Effect.fnUntraced(function* (
-  plan: ProjectionPlan,
-  routing: number,
-  ports: Ports,
+/** Looks until nothing is behind. Gives what is wrong when it stands still. */
+const awaitAll = Effect.fnUntraced(function* (
+  look: Effect.Effect<Look>,
 ): Effect.fn.Return<string | undefined> {
-  const ends = yield* endsOfSources(plan, ports);
-  const subjects = routingSubjectsOf(plan, routing);
-  const { name, partitions } = rekeyedTopicOf(plan, routing);
   let reached = -1;
   let movedAt = yield* Clock.currentTimeMillis;
   while (true) {
-    let progress = 0;
-    let behind: string | undefined;
-    let committed = 0;
-    for (const [upstream, subject] of subjects.entries()) {
-      const { marker } = yield* untilAvailable(lastCommit(ports.results, subject));
-      const read = marker?.inputSequence ?? 0;
-      progress += read;
-      committed = Math.max(committed, marker?.sequence ?? 0);
-      if (read < ends[upstream]!) behind ??= `${subject} stands at ${read} of ${ends[upstream]}`;
-    }
-    for (let partition = 0; partition < partitions; partition++) {
-      const last = yield* untilAvailable(ports.rekeyed.last(name, partition));
-      const position = last && RecordBatch.decode(last.data).rekeyed?.position;
-      progress += position ?? 0;
-      if ((position ?? 0) < committed) behind ??= `the relay of ${name} stands at ${position ?? 0}`;
-    }
+    const { progress, behind } = yield* look;
     if (behind === undefined) return undefined;
     const now = yield* Clock.currentTimeMillis;
     if (progress !== reached) movedAt = now;
@@ -74,6 +45,78 @@ export const awaitRouted = Effect.fnUntraced(function* (
     yield* Effect.sleep(LOOK_EVERY_MS);
   }
 });
+
+/** How far tasks have read, by their commit subjects, and the RESULTS sequence of the last commit of all. */
+const lookAtTasks = Effect.fnUntraced(function* (
+  subjects: readonly string[],
+  ends: readonly number[],
+  { results }: Ports,
+): Effect.fn.Return<Look & { readonly committed: number }> {
+  let progress = 0;
+  let behind: string | undefined;
+  let committed = 0;
+  for (const [at, subject] of subjects.entries()) {
+    const { marker } = yield* untilAvailable(lastCommit(results, subject));
+    const read = marker?.inputSequence ?? 0;
+    progress += read;
+    committed = Math.max(committed, marker?.sequence ?? 0);
+    if (read < ends[at]!) behind ??= `${subject} stands at ${read} of ${ends[at]}`;
+  }
+  return { progress, behind, committed };
+});
+
+const endsOf = (
+  { name, partitions }: Pick<RekeyedTopic, "name" | "partitions">,
+  { events }: Ports,
+) =>
+  Effect.forEach(
+    [...Array(partitions).keys()],
+    (partition) => Effect.map(untilAvailable(events.bounds(name, partition)), ({ last }) => last),
+    { concurrency: "unbounded" },
+  );
+
+/** By partition of the log of a table that is re-keyed itself, once that goes as far as its sources. */
+const endsOfTable = Effect.fnUntraced(function* (
+  table: ProjectionPlan,
+  version: number,
+  ports: Ports,
+): Effect.fn.Return<readonly number[], string> {
+  const problem = yield* awaitRouted(table, version, ports);
+  if (problem !== undefined) return yield* Effect.fail(problem);
+  return yield* endsOf(rekeyedTopicOf(table, version), ports);
+});
+
+/**
+ * Waits until the running routing tasks and their relay have come as far as the sources go now. Gives
+ * what is wrong when they stand still.
+ */
+export const awaitRouted = (
+  plan: ProjectionPlan,
+  routing: number,
+  ports: Ports,
+): Effect.Effect<string | undefined> =>
+  Effect.gen(function* () {
+    const byRoute = yield* Effect.forEach(rekeyOf(plan).routes, (route) =>
+      route.table?.rekeyed === true
+        ? endsOfTable(route.table, routing, ports)
+        : endsOf(inputOf(route).topic.definition, ports),
+    );
+    const ends = byRoute.flat();
+    const subjects = routingSubjectsOf(plan, routing);
+    const { name, partitions } = rekeyedTopicOf(plan, routing);
+    const look = Effect.gen(function* () {
+      const tasks = yield* lookAtTasks(subjects, ends, ports);
+      let { progress, behind } = tasks;
+      for (let partition = 0; partition < partitions; partition++) {
+        const last = yield* untilAvailable(ports.rekeyed.last(name, partition));
+        const position = (last && RecordBatch.decode(last.data).rekeyed?.position) ?? 0;
+        progress += position;
+        if (position < tasks.committed) behind ??= `the relay of ${name} stands at ${position}`;
+      }
+      return { progress, behind };
+    });
+    return yield* awaitAll(look);
+  }).pipe(Effect.catch((problem) => Effect.succeed(problem)));
 
 /**
  * Writes a log of its own for a version: `readSources` runs the routing tasks to their end and gives the

@@ -15,7 +15,7 @@ import { SnapshotStore } from "../ports/snapshot-store.ts";
 import { DEFAULT_SETTINGS } from "../task/settings.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import type { Ports } from "../worker/partition-owner.ts";
-import { rekeyedTopicOf } from "../worker/task-specs.ts";
+import { rekeyedTopicOf, withStages } from "../worker/task-specs.ts";
 import { buildVersion } from "./build-version.ts";
 import type { BuildProgress, BuiltVersion } from "./build-version.ts";
 import { compareResults } from "./compare-results.ts";
@@ -142,8 +142,11 @@ export class Replay {
         if (last !== undefined) yield* untilAvailable(results.trim(subject, last.sequence));
       }
       if (this.versions.routing !== this.versions.next) return;
-      const { name, partitions } = rekeyedTopicOf(this.#plan, this.versions.routing);
-      yield* untilAvailable(this.#ports.rekeyed.remove(name, partitions));
+      for (const plan of withStages([this.#plan])) {
+        if (!plan.rekeyed) continue;
+        const { name, partitions } = rekeyedTopicOf(plan, this.versions.routing);
+        yield* untilAvailable(this.#ports.rekeyed.remove(name, partitions));
+      }
     });
   }
 

@@ -8,7 +8,7 @@ import { lastCommit } from "../commit/parts.ts";
 import { untilAvailable } from "../commit/until-available.ts";
 import type { ResultLog } from "../ports/result-log.ts";
 import { activeAfter } from "../relay/active-versions.ts";
-import { mergeSpec, partitionsOf, partitionSpec } from "../worker/task-specs.ts";
+import { mergeSpec, partitionsOf, partitionSpec, withStages } from "../worker/task-specs.ts";
 import type { Differences } from "./differences.ts";
 import { PromotedElsewhere } from "./errors.ts";
 
@@ -45,10 +45,14 @@ const resultSubjectsOf = (plan: ProjectionPlan, version: number): readonly strin
   ...(plan.merged ? [commitSubject(mergeSpec(plan, version).id)] : []),
 ];
 
-/** Commit subjects of every task of one version. */
+/** Commit subjects of every task of one version; of tables that have several stages those of all of them. */
 export const subjectsOf = (plan: ProjectionPlan, version: number): readonly string[] => [
-  ...routingSubjectsOf(plan, version),
-  ...resultSubjectsOf(plan, version),
+  ...new Set(
+    withStages([plan]).flatMap((each) => [
+      ...routingSubjectsOf(each, version),
+      ...resultSubjectsOf(each, version),
+    ]),
+  ),
 ];
 
 export const findVersions = Effect.fnUntraced(function* (

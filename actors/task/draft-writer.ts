@@ -3,11 +3,13 @@
  *
  * F1. A fragment is cut between items; each that holds values begins with the column names, so that
  *     every part of a commit can be read alone.
+ * F2. A projection's dead letters are told once, where it publishes its results: not where it runs within a join.
  */
 import type { Accumulator } from "../accumulate/accumulator.ts";
 import { ByteWriter, tagOf } from "../kernel/byte-writer.ts";
 import { DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { Kind } from "../../proto/gen/tidemark/v1/result.ts";
+import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { DRAFT_FRAGMENT_BYTES_MAX } from "./task-core.ts";
 import type { Draft } from "./task-core.ts";
 
@@ -81,6 +83,7 @@ export class DraftWriter {
   readonly #values: readonly ValueColumn[];
   /** Those of them that code of the user's makes. */
   readonly #fallible: readonly ValueColumn[];
+  readonly #tellsDeadLetters: boolean;
   /** Called after an update with a value that is null because that code failed. */
   onFailure: ((publication: Publication, error: string) => void) | undefined;
   #fragments: Uint8Array[] = [];
@@ -90,9 +93,14 @@ export class DraftWriter {
   readonly #item = new ByteWriter(1024);
   readonly #part = new ByteWriter(256);
 
-  constructor(columns: readonly string[], values: readonly ValueColumn[]) {
+  constructor(
+    columns: readonly string[],
+    values: readonly ValueColumn[],
+    { rowsOf }: Pick<ProjectionPlan, "rowsOf"> = {},
+  ) {
     this.#columns = columns;
     this.#values = values;
+    this.#tellsDeadLetters = rowsOf === undefined;
     this.#fallible = values.filter(({ failure }) => failure !== undefined);
   }
 
@@ -151,6 +159,7 @@ export class DraftWriter {
   }
 
   deadLetter(letter: DeadLetter): void {
+    if (!this.#tellsDeadLetters) return;
     const bytes = DeadLetter.encode(letter).finish();
     this.#append(DEAD_LETTERS, bytes, bytes.length, false);
     this.deadLetters++;

@@ -75,7 +75,7 @@ export class MergeCore implements TaskCore<MergeInput> {
     this.#accumulators = plan.aggregates.map(makeAccumulator);
     for (const accumulator of this.#accumulators) accumulator.grow(1);
     const columns = plan.aggregates.map((aggregate) => aggregate.name);
-    this.#draft = new DraftWriter(columns, this.#accumulators);
+    this.#draft = new DraftWriter(columns, this.#accumulators, plan);
     this.#draft.onFailure = (publication, error) =>
       this.#draft.deadLetter(
         failedResultOf({ plan, version }, publication, this.#ingestTime, error),

@@ -62,7 +62,7 @@ export class ProjectionCore implements TaskCore<EventBatch> {
     this.#early = emit.mode === "early" ? emit : {};
     this.#store = new SlotStore(plan.aggregates, this.#early.everyEvents);
     const columns = plan.outputs.map(({ name }) => name);
-    this.#draft = new DraftWriter(columns, this.#store.accumulators);
+    this.#draft = new DraftWriter(columns, this.#store.accumulators, plan);
     this.#draft.onFailure = (publication, error) =>
       this.#draft.deadLetter(
         failedResultOf({ plan, version }, publication, this.#progress.ingestClock, error),

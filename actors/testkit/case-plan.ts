@@ -11,6 +11,7 @@ import type {
 } from "../../projections/definition/definition.ts";
 import { suggestion } from "../../projections/definition/did-you-mean.ts";
 import { planTopic } from "../../projections/definition/plan-projection.ts";
+import { readingsOf } from "../../projections/definition/rekey.ts";
 import { ProjectionPlanner } from "../../projections/definition/projection-planner.ts";
 import type {
   EventTypeSchema,
@@ -211,7 +212,11 @@ const namedTopics = (definition: Fields, tables: readonly Fields[]): readonly Na
       if (projection === undefined) return [{ path: `projection.${path}`, topic }];
       const index = tables.findIndex(({ name }) => name === projection);
       if (index < 0) return [];
-      return [{ path: at(at("tables", index), "topic"), topic: tables[index]!["topic"] }];
+      const others = tables.filter((_, other) => other !== index);
+      return namedTopics(tables[index]!, others).map(({ path: inner, topic: named }) => ({
+        path: inner.replace(/^projection/, at("tables", index)),
+        topic: named,
+      }));
     }) ?? [whole]
   );
 };
@@ -306,9 +311,7 @@ const plan = (
         planner.plan(tables[index]!);
       }
     }
-    const sources: readonly Pick<SourcePlan, "topic" | "reads">[] = made.sources?.map(
-      (source) => source.table ?? source,
-    ) ?? [made];
+    const sources = readingsOf(made);
     let lanes = 0;
     // In the order of the routes, whichever of them the definition names first.
     const read = [...new Set(sources.map(({ topic }) => topic))];

@@ -14,18 +14,19 @@ import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
 import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
-import { rekeyOf } from "../../projections/definition/rekey.ts";
+import { readingsOf, rekeyOf } from "../../projections/definition/rekey.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { Intake } from "../intake/intake.ts";
 import { RekeyedIntake } from "../rekey/rekeyed-intake.ts";
-import { emptyBooks, imbalance } from "../task/books-keeper.ts";
+import { imbalance } from "../task/books-keeper.ts";
 import { makeCore, makeMergeCore } from "../task/cores.ts";
 import type { MergeCore } from "../task/merge-core.ts";
 import type { TaskCore } from "../task/task-core.ts";
 import { partitionsOf } from "../worker/task-specs.ts";
 import { encodeEntry, encodeTick, isPulse } from "./case-log.ts";
 import type { LogBatch } from "./case-log.ts";
-import { ACCOUNTS, letterRow, updateRow } from "./output.ts";
+import { markerOf, sumOfBooks } from "./lane.ts";
+import { letterRow, updateRow } from "./output.ts";
 import type { Row } from "./case.ts";
 import { RoutingStage } from "./routing-stage.ts";
 import type { RoutedBatch } from "./routing-stage.ts";
@@ -86,7 +87,7 @@ export class ProjectionRun {
   }
 
   read(batch: LogBatch): void {
-    const readers = this.#routing === undefined ? 1 : this.#upstreamsOf(batch.lane).length;
+    const readers = this.#readersOf(batch.lane).length;
     this.#pulses += readers * batch.events.filter(isPulse).length;
     this.#append(batch.lane, batch.events.length, encodeEntry(batch));
   }
@@ -101,31 +102,36 @@ export class ProjectionRun {
       this.#apply(lane, bytes);
       return;
     }
-    for (const upstream of this.#upstreamsOf(lane)) {
-      this.deadLetters.push(...this.#routing.route(upstream, bytes).map(letterRow));
-      const off = imbalance(this.#routing.cores[upstream]!.progress().books);
+    const { topic, partition } = this.#placeOf(lane);
+    this.deadLetters.push(...this.#routing.append(topic, partition, bytes).map(letterRow));
+    for (const core of this.#readersOf(lane)) {
+      const off = imbalance(core.progress().books);
       if (off === 0) continue;
       this.breaches.push(
-        `the books of the routing task of partition ${upstream} are off by ${off}`,
+        `the books of a routing task of partition ${partition} of ${topic} are off by ${off}`,
       );
     }
     this.#relay(this.#routing.relay());
   }
 
-  /** One of each route from the lane's topic. */
-  #upstreamsOf(lane: number): readonly number[] {
-    const { routes } = rekeyOf(this.#plan);
-    const names = [...new Set(routes.map(({ topic }) => topic.definition.name))];
-    let first = 0;
-    for (const name of names) {
-      const own = routes.filter(({ topic }) => topic.definition.name === name);
-      const { partitions } = own[0]!.topic.definition;
-      if (lane < first + partitions) {
-        return own.map(({ firstUpstream }) => firstUpstream + lane - first);
-      }
-      first += partitions;
+  /** Lanes are the partitions of all topics, numbered through. */
+  #placeOf(lane: number): { readonly topic: string; readonly partition: number } {
+    let partition = lane;
+    const topics = new Map(
+      readingsOf(this.#plan).map(({ topic: { definition } }) => [definition.name, definition]),
+    );
+    for (const { name, partitions } of topics.values()) {
+      if (partition < partitions) return { topic: name, partition };
+      partition -= partitions;
     }
-    return [];
+    throw new Error(`invariant: there is no lane ${lane}`);
+  }
+
+  /** The tasks that read a partition of a topic. */
+  #readersOf(lane: number): readonly TaskCore<EventBatch>[] {
+    if (this.#routing === undefined) return [this.#lanes[lane]!.core];
+    const { topic, partition } = this.#placeOf(lane);
+    return this.#routing.readersOf(topic, partition);
   }
 
   #relay(batches: readonly RoutedBatch[]): void {
@@ -170,17 +176,7 @@ export class ProjectionRun {
   }
 
   #take(core: TaskCore<never>, partition: number): Commit {
-    const { watermark, idle, ingestTime } = core.progress();
-    const marker = Commit.encode({
-      ...Commit.decode(new Uint8Array(0)),
-      partition,
-      partIndex: 0,
-      partCount: 1,
-      watermark,
-      idle: idle || watermark === undefined,
-      ingestTime,
-    }).finish();
-    return Commit.decode(Buffer.concat([...core.take().fragments, marker]));
+    return Commit.decode(Buffer.concat([...core.take().fragments, markerOf(core, partition)]));
   }
 
   restart(): void {
@@ -220,8 +216,7 @@ export class ProjectionRun {
 
   /** Of one partition of a topic. */
   laneWatermark(lane: number): number | undefined {
-    const core = this.#routing?.cores[this.#upstreamsOf(lane)[0]!] ?? this.#lanes[lane]!.core;
-    return core.progress().watermark;
+    return this.#readersOf(lane)[0]!.progress().watermark;
   }
 
   /** Up to which the projection's results are complete: of its slowest partition that is not idle. */
@@ -238,15 +233,14 @@ export class ProjectionRun {
 
   /** Of all partitions together; without the pulses, which no one but the test kit sent. */
   get books(): Books {
-    const total = emptyBooks();
-    const routing = this.#routing?.cores ?? [];
-    for (const core of [...routing, ...this.#lanes.map((lane) => lane.core)]) {
-      const { books } = core.progress();
-      for (const account of ACCOUNTS) total[account] += books[account];
-    }
+    const routing = this.#routing?.books;
+    const total = sumOfBooks([
+      ...(routing === undefined ? [] : [routing]),
+      ...this.#lanes.map(({ core }) => core.progress().books),
+    ]);
     // What was passed on is in the books of both stages: as counted in the first, as events in the second,
     // whose events are rows where there is a table.
-    if (routing.length > 0) {
+    if (routing !== undefined) {
       for (const { core } of this.#lanes) {
         const passedOn = core.progress().books.events;
         total.events -= passedOn;

@@ -48,6 +48,11 @@ export class RekeyedRun {
     this.deadLetters.push(...this.stage.route(upstream, batch));
   }
 
+  /** One record batch of a topic, to all that read it. */
+  send(topic: string, partition: number, batch: Uint8Array): void {
+    this.deadLetters.push(...this.stage.append(topic, partition, batch));
+  }
+
   append(batches: readonly RoutedBatch[]): void {
     for (const { partition, data } of batches) {
       const { intake, core } = this.#lanes[partition]!;

@@ -1,50 +1,42 @@
 /**
  * The first stage of a re-keyed projection, in memory: routing tasks of all partitions, and the relay
- * that writes the re-keyed log. `route` commits; `relay` copies what was committed since it last was
- * called, as one flush does: so a test decides how the two interleave.
+ * that writes the re-keyed log. `append` commits; `relay` copies what was committed since it last was
+ * called, as one flush does: so a test decides how the two interleave. Of a table that is re-keyed
+ * itself, the first stage comes as far as that with every `relay`.
  */
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
+import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
-import { inputOf, rekeyOf } from "../../projections/definition/rekey.ts";
-import type { RekeyPlan, RoutePlan } from "../../projections/definition/rekey.ts";
+import {
+  inputOf,
+  rekeyOf,
+  stagedRoutesOf,
+  topicRoutesOf,
+} from "../../projections/definition/rekey.ts";
+import type { RekeyPlan, StagedRoute } from "../../projections/definition/rekey.ts";
 import { Intake } from "../intake/intake.ts";
-import { RekeyWriter } from "../rekey/rekey-writer.ts";
-import { makeRoutingCore } from "../rekey/table-core.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
+import { RekeyWriter } from "../rekey/rekey-writer.ts";
 import type { TaskCore } from "../task/task-core.ts";
+import {
+  partitionsOf,
+  partitionSpec,
+  rekeyedIntakeOf,
+  routingSpecs,
+} from "../worker/task-specs.ts";
+import { Lane, markerOf, sumOfBooks } from "./lane.ts";
 
 export interface RoutedBatch {
   readonly partition: number;
   readonly data: Uint8Array;
 }
 
-interface RoutingLane {
-  intake: Intake;
-  core: TaskCore<EventBatch>;
-  sequence: number;
-}
-
-/** The marker fields of a commit, as a committer would write them. */
-const markerOf = (core: TaskCore<EventBatch>, upstream: number): Uint8Array => {
-  const { watermark, idle, ingestTime } = core.progress();
-  return Commit.encode({
-    ...Commit.decode(new Uint8Array(0)),
-    partition: upstream,
-    partIndex: 0,
-    partCount: 1,
-    watermark,
-    // A partition that never held an event says so: it holds nobody back.
-    idle: idle || watermark === undefined,
-    ingestTime,
-  }).finish();
-};
-
 export class RoutingStage {
-  readonly #plan: ProjectionPlan;
   readonly #rekey: RekeyPlan;
-  readonly #version: number;
-  readonly #lanes: RoutingLane[];
+  /** By upstream; none for those that are partitions of a table's log. */
+  readonly #lanes = new Map<number, Lane>();
+  readonly #tables: readonly TableStage[];
   /** RESULTS: sequence 1 is the first. */
   readonly #commits: Commit[] = [];
   /** The newest record batch of each partition of the re-keyed log. */
@@ -52,60 +44,79 @@ export class RoutingStage {
   #writer: RekeyWriter;
 
   constructor(plan: ProjectionPlan, version: number) {
-    this.#plan = plan;
     this.#rekey = rekeyOf(plan);
-    this.#version = version;
-    this.#lanes = Array.from({ length: this.#rekey.upstreams }, (_, upstream) => ({
-      intake: this.#makeIntake(upstream),
-      core: this.#makeCore(upstream),
-      sequence: 0,
-    }));
+    for (const route of topicRoutesOf(this.#rekey)) {
+      const { topic, columns } = inputOf(route);
+      for (let partition = 0; partition < topic.definition.partitions; partition++) {
+        const upstream = route.firstUpstream + partition;
+        const spec = routingSpecs(plan, version, route.topic, partition).find(
+          ({ id }) => id.partition === upstream,
+        )!;
+        this.#lanes.set(upstream, new Lane(() => new Intake(topic, columns), spec.makeCore));
+      }
+    }
+    this.#tables = stagedRoutesOf(this.#rekey).map((route) => new TableStage(route, version));
     this.#lasts = Array.from({ length: this.#rekey.partitions }, () => undefined);
     this.#writer = new RekeyWriter(this.#lasts);
-    this.#lanes.forEach((_, partition) => this.#commit(partition));
+    for (const [upstream, { core }] of this.#lanes) this.#commit(core, upstream);
+    for (const table of this.#tables) this.#commitRows(table);
   }
 
-  get cores(): readonly TaskCore<EventBatch>[] {
-    return this.#lanes.map(({ core }) => core);
+  /** Of the tasks that route, by upstream; those of tables that are re-keyed themselves last. */
+  get cores(): readonly TaskCore<never>[] {
+    return [
+      ...[...this.#lanes.values()].map(({ core }) => core),
+      ...this.#tables.flatMap(({ cores }) => cores),
+    ];
   }
 
-  #routeOf(upstream: number): RoutePlan {
-    return this.#rekey.routes.findLast(({ firstUpstream }) => firstUpstream <= upstream)!;
+  /** Of those that read a partition of a topic. */
+  readersOf(topic: string, partition: number): readonly TaskCore<EventBatch>[] {
+    return [
+      ...this.#lanesOf(topic, partition).map(([, { core }]) => core),
+      ...this.#tables.flatMap((table) => table.readersOf(topic, partition)),
+    ];
   }
 
-  #makeIntake(upstream: number): Intake {
-    const { topic, columns } = inputOf(this.#routeOf(upstream));
-    return new Intake(topic, columns);
+  #lanesOf(topic: string, partition: number): readonly (readonly [number, Lane])[] {
+    return topicRoutesOf(this.#rekey)
+      .filter((route) => inputOf(route).topic.definition.name === topic)
+      .map(({ firstUpstream }) => {
+        const upstream = firstUpstream + partition;
+        return [upstream, this.#lanes.get(upstream)!];
+      });
   }
 
-  #makeCore(upstream: number): TaskCore<EventBatch> {
-    const route = this.#routeOf(upstream);
-    return makeRoutingCore({
-      plan: this.#plan,
-      rekey: this.#rekey,
-      route,
-      version: this.#version,
-      partition: upstream - route.firstUpstream,
-    });
+  /** One record batch of a topic, read by all that read it and committed; gives what became dead letters. */
+  append(topic: string, partition: number, data: Uint8Array): readonly DeadLetter[] {
+    for (const table of this.#tables) table.append(topic, partition, data);
+    return this.#lanesOf(topic, partition).flatMap(([upstream]) => this.route(upstream, data));
   }
 
-  /** One record batch of an upstream, committed; gives what became dead letters. */
+  /** The same of one upstream. */
   route(upstream: number, data: Uint8Array): readonly DeadLetter[] {
-    const lane = this.#lanes[upstream]!;
-    lane.core.apply(lane.intake.read(++lane.sequence, data));
-    return this.#commit(upstream).deadLetters;
+    const lane = this.#lanes.get(upstream)!;
+    lane.apply(data);
+    return this.#commit(lane.core, upstream).deadLetters;
   }
 
-  #commit(partition: number): Commit {
-    const { core } = this.#lanes[partition]!;
-    const data = Buffer.concat([...core.take().fragments, markerOf(core, partition)]);
+  #commit(core: TaskCore<never>, upstream: number): Commit {
+    const data = Buffer.concat([...core.take().fragments, markerOf(core, upstream)]);
     const commit = Commit.decode(data);
     this.#commits.push(commit);
     return commit;
   }
 
+  #commitRows({ firstUpstream, publishers }: TableStage): void {
+    publishers.forEach((core, task) => this.#commit(core, firstUpstream + task));
+  }
+
   /** What one flush of the relay appends: to all partitions, or to those that have events. */
   relay(to: "all" | "waiting" = "all"): readonly RoutedBatch[] {
+    for (const table of this.#tables) {
+      table.flush(to);
+      this.#commitRows(table);
+    }
     const writer = this.#writer;
     for (let sequence = writer.position + 1; sequence <= this.#commits.length; sequence++) {
       writer.gather(sequence, this.#commits[sequence - 1]!);
@@ -120,6 +131,7 @@ export class RoutingStage {
 
   /** As after a crash of the relay: from what the logs say. */
   restartRelay(): readonly RoutedBatch[] {
+    for (const table of this.#tables) table.restartRelay();
     this.#writer = new RekeyWriter(this.#lasts);
     return this.#lasts.map((_, partition) => {
       const data = this.#writer.takeOver(partition);
@@ -130,15 +142,87 @@ export class RoutingStage {
 
   /** Fresh tasks that go on from snapshots; gives what changed that should not have. */
   restartTasks(): readonly string[] {
-    const hex = (core: TaskCore<EventBatch>) => Buffer.from(core.digest()).toString("hex");
-    return this.#lanes.flatMap((lane, partition) => {
-      const { intake, core } = lane;
-      lane.intake = this.#makeIntake(partition);
-      lane.intake.restore(intake.snapshot());
-      lane.core = this.#makeCore(partition);
-      lane.core.restore(core.snapshot());
-      const same = hex(core) === hex(lane.core);
-      return same ? [] : [`the routing task of partition ${partition} has another state`];
+    return [
+      ...[...this.#lanes].flatMap(([partition, lane]) =>
+        lane.restart() ? [] : [`the routing task of partition ${partition} has another state`],
+      ),
+      ...this.#tables.flatMap((table) => table.restartTasks()),
+    ];
+  }
+
+  /** Of all tasks. What one of a table's stages passed on to the next is in them once. */
+  get books(): Books {
+    return sumOfBooks([
+      ...[...this.#lanes.values()].map(({ core }) => core.progress().books),
+      ...this.#tables.map(({ books }) => books),
+    ]);
+  }
+}
+
+/**
+ * A table that is re-keyed itself: its routing tasks and their relay, and the tasks that read its log and publish its
+ * results. What the former have committed comes to the latter with `flush`.
+ */
+class TableStage {
+  readonly firstUpstream: number;
+  readonly #routing: RoutingStage;
+  readonly #lanes: readonly Lane[];
+
+  constructor({ table: plan, firstUpstream }: StagedRoute, version: number) {
+    this.firstUpstream = firstUpstream;
+    this.#routing = new RoutingStage(plan, version);
+    this.#lanes = Array.from({ length: partitionsOf(plan) }, (_, partition) => {
+      const { makeCore } = partitionSpec(plan, version, partition);
+      return new Lane(() => rekeyedIntakeOf(plan), makeCore);
     });
+    this.flush("all");
+  }
+
+  get cores() {
+    return [...this.#routing.cores, ...this.publishers];
+  }
+
+  get publishers() {
+    return this.#lanes.map(({ core }) => core);
+  }
+
+  get books(): Books {
+    const published = this.publishers.map((core) => core.progress().books);
+    const total = sumOfBooks([this.#routing.books, ...published]);
+    // What was passed on is in the books of both stages.
+    for (const { events } of published) {
+      total.events -= events;
+      total.counted -= events;
+    }
+    return total;
+  }
+
+  append(topic: string, partition: number, data: Uint8Array): void {
+    this.#routing.append(topic, partition, data);
+  }
+
+  readersOf(topic: string, partition: number) {
+    return this.#routing.readersOf(topic, partition);
+  }
+
+  flush(to: "all" | "waiting"): void {
+    this.#read(this.#routing.relay(to));
+  }
+
+  #read(batches: readonly RoutedBatch[]): void {
+    for (const { partition, data } of batches) this.#lanes[partition]!.apply(data);
+  }
+
+  restartRelay(): void {
+    this.#read(this.#routing.restartRelay());
+  }
+
+  restartTasks(): readonly string[] {
+    return [
+      ...this.#routing.restartTasks(),
+      ...this.#lanes.flatMap((lane, partition) =>
+        lane.restart() ? [] : [`the table's task of partition ${partition} has another state`],
+      ),
+    ];
   }
 }

@@ -1,7 +1,7 @@
 /**
  * All tasks of this worker: a partition owner for each of its partitions, a merge owner for each of
  * its merging tasks, a re-keyed owner for each projection that is re-keyed, of the versions that are
- * active now.
+ * active now. Tables that are re-keyed themselves are projections like any other here.
  *
  * H1. Of each projection exactly the tasks of its active version run here. When another version is
  *     promoted, those of the old one are drained before those of the new one start.
@@ -9,7 +9,7 @@
  */
 import { Effect, Exit, Scope, Semaphore } from "effect";
 import type { ProjectionPlan, TopicPlan } from "../../projections/definition/plan.ts";
-import { FIRST_ACTIVE } from "../relay/active-versions.ts";
+import { activeVersionOf } from "../relay/active-versions.ts";
 import type { ActiveVersions } from "../relay/active-versions.ts";
 import type { RelayStatus } from "../relay/relay.ts";
 import type { EngineSettings } from "../task/settings.ts";
@@ -21,7 +21,14 @@ import { MergeOwner } from "./merge-owner.ts";
 import { PartitionOwner, reported } from "./partition-owner.ts";
 import type { Ports } from "./partition-owner.ts";
 import { RekeyedOwner } from "./rekeyed-owner.ts";
-import { byTopic, intakeOf, mergeSpec, partitionSpec, routingSpecs } from "./task-specs.ts";
+import {
+  byTopic,
+  intakeOf,
+  mergeSpec,
+  partitionSpec,
+  routingSpecs,
+  withStages,
+} from "./task-specs.ts";
 
 export interface HostOptions {
   readonly slot: WorkerSlot;
@@ -51,8 +58,9 @@ export class ProjectionHost {
   readonly #scope = Scope.makeUnsafe();
 
   constructor(options: HostOptions) {
-    const { slot, plans, ports, settings } = options;
+    const { slot, ports, settings } = options;
     this.#options = options;
+    const plans = withStages(options.plans);
     this.#partitions = byTopic(plans).flatMap((topicPlans) => {
       const { name, partitions, idleAfterMs } = topicPlans.topic.definition;
       return Array.from({ length: partitions }, (_, partition) => partition)
@@ -87,7 +95,7 @@ export class ProjectionHost {
 
   /** Starts in the background what is missing, and stops what is no longer active (H1). */
   readonly follow = Effect.fnUntraced(function* (this: ProjectionHost, active: ActiveVersions) {
-    const activeOf = (plan: ProjectionPlan) => active.get(plan.definition.name) ?? FIRST_ACTIVE;
+    const activeOf = (plan: ProjectionPlan) => activeVersionOf(active, plan);
     for (const { topic, partition, plans, owner } of this.#partitions) {
       const specs = plans.flatMap((plan) => {
         const { version, routing } = activeOf(plan);

@@ -12,6 +12,7 @@ import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { rekeyOf } from "../../projections/definition/rekey.ts";
 import { untilAvailable } from "../commit/until-available.ts";
 import { RekeyRelay } from "../rekey/rekey-relay.ts";
+import { upstreamsOf } from "../rekey/upstream.ts";
 import type { ActiveVersion } from "../relay/active-versions.ts";
 import type { RelayStatus } from "../relay/relay.ts";
 import type { EngineSettings } from "../task/settings.ts";
@@ -33,22 +34,16 @@ export interface RekeyedOwnerOptions {
 export const rekeyRelayOf = (
   plan: ProjectionPlan,
   version: number,
-  { events, results, rekeyed }: Ports,
+  ports: Ports,
   { partialProgressEveryMs }: EngineSettings,
 ): RekeyRelay =>
   new RekeyRelay({
     projection: plan.definition.name,
     version,
     topic: rekeyedTopicOf(plan, version),
-    upstreams: rekeyOf(plan).routes.flatMap(({ topic: { definition } }) =>
-      Array.from({ length: definition.partitions }, (_, partition) => ({
-        topic: definition.name,
-        partition,
-      })),
-    ),
-    events,
-    results,
-    rekeyed,
+    upstreams: upstreamsOf(plan, version, ports),
+    results: ports.results,
+    rekeyed: ports.rekeyed,
     progressEveryMs: partialProgressEveryMs,
   });
 

@@ -23,14 +23,14 @@ import { lastCommit } from "../commit/parts.ts";
 import type { RekeyLog } from "../ports/rekey-log.ts";
 import type { RelayTarget } from "../ports/relay-target.ts";
 import type { ResultLog } from "../ports/result-log.ts";
-import { FIRST_ACTIVE, FIRST_VERSION } from "../relay/active-versions.ts";
+import { activeVersionOf, FIRST_VERSION } from "../relay/active-versions.ts";
 import type { ActiveVersions } from "../relay/active-versions.ts";
 import { keepRunning } from "../task/keep-running.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import type { TaskStatus } from "../task/task-status.ts";
 import { ownsRelays } from "./assignment.ts";
 import type { WorkerSlot } from "./assignment.ts";
-import { rekeyedTopicOf } from "./task-specs.ts";
+import { rekeyedTopicOf, withStages } from "./task-specs.ts";
 
 export interface RetentionOptions {
   readonly slot: WorkerSlot;
@@ -109,7 +109,7 @@ const tasksOf = (
 /** Every task of every version before the active one. */
 const superseded = (plans: readonly ProjectionPlan[], active: ActiveVersions): readonly TaskId[] =>
   plans.flatMap((plan) => {
-    const { version, routing } = active.get(plan.definition.name) ?? FIRST_ACTIVE;
+    const { version, routing } = activeVersionOf(active, plan);
     const before = (newest: number) =>
       Array.from({ length: newest - FIRST_VERSION }, (_, i) => FIRST_VERSION + i);
     return [
@@ -121,7 +121,8 @@ const superseded = (plans: readonly ProjectionPlan[], active: ActiveVersions): r
 export const trimRegularly = Effect.fnUntraced(function* (
   options: RetentionOptions,
 ): Effect.fn.Return<never> {
-  const { slot, plans, settings, results, outlet, rekeyed } = options;
+  const { slot, settings, results, outlet, rekeyed } = options;
+  const plans = withStages(options.plans);
   const finished = new Set<string>();
   const planOf = (task: TaskId) =>
     plans.find(({ definition }) => definition.name === task.projection);

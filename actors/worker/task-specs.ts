@@ -1,17 +1,24 @@
 /** Makes tasks from plans: which core runs, and under which name it commits. */
 import { unionOfColumns } from "../../projections/definition/columns.ts";
-import type { ProjectionPlan, TopicPlan } from "../../projections/definition/plan.ts";
-import { inputOf, rekeyOf } from "../../projections/definition/rekey.ts";
+import type { ProjectionPlan, RowsOf, TopicPlan } from "../../projections/definition/plan.ts";
+import { inputOf, rekeyOf, stagesOf, topicRoutesOf } from "../../projections/definition/rekey.ts";
 import type { RekeyPlan, RoutePlan } from "../../projections/definition/rekey.ts";
 import { routedTopic } from "../../proto/subjects.ts";
+import type { TaskId } from "../../proto/subjects.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { Intake } from "../intake/intake.ts";
 import type { RekeyedTopic } from "../ports/rekey-log.ts";
 import { RekeyedIntake } from "../rekey/rekeyed-intake.ts";
-import { makeRoutingCore } from "../rekey/table-core.ts";
+import { PartialMergeCore } from "../rekey/partial-merge-core.ts";
+import { PartialRoutingCore } from "../rekey/partial-routing-core.ts";
+import { makeMergedRowCore, makePartialRowCore, makeRowCore } from "../rekey/row-core.ts";
+import { RoutingCore } from "../rekey/routing-core.ts";
+import type { RoutingOptions } from "../rekey/routing-core.ts";
+import { TableCore, watermarkOfEvent, watermarkOfRecordBatch } from "../rekey/table-core.ts";
 import { makeCore, makeMergeCore } from "../task/cores.ts";
 import type { MergeInput } from "../task/merge-core.ts";
 import type { BatchIntake } from "../task/partition-actor.ts";
+import type { TaskCore } from "../task/task-core.ts";
 import type { TaskSpec } from "../task/task-actor.ts";
 
 /** Of a re-keyed projection: the task on a partition of its own log. */
@@ -21,7 +28,7 @@ export const partitionSpec = (
   partition: number,
 ): TaskSpec<EventBatch> => {
   const run = plan.rekeyed ? rekeyOf(plan).keyed : plan;
-  return {
+  const spec: TaskSpec<EventBatch> = {
     id: {
       kind: plan.merged ? "partial" : "window",
       projection: plan.definition.name,
@@ -31,6 +38,36 @@ export const partitionSpec = (
     definitionDigest: plan.digest,
     table: tableNameOf(plan),
     makeCore: () => makeCore(run, version, partition),
+  };
+  return plan.rowsOf === undefined ? spec : rowsSpec(run, plan.rowsOf, spec.id);
+};
+
+/** Of a table: its task that publishes results routes rows to the join instead. */
+const rowsSpec = (
+  plan: ProjectionPlan,
+  { join, source, merges }: RowsOf,
+  { version, partition }: TaskId,
+): TaskSpec<EventBatch> => {
+  const rekey = rekeyOf(join);
+  const route = rekey.routes[source]!;
+  return {
+    id: {
+      kind: "routing",
+      projection: join.definition.name,
+      version,
+      partition: route.firstUpstream + partition,
+    },
+    definitionDigest: rekey.digest,
+    table: tableNameOf(join),
+    makeCore: () =>
+      new TableCore({
+        rekey,
+        route,
+        core: merges
+          ? new PartialMergeCore(makeMergedRowCore(plan, version))
+          : makeRowCore(plan, version, partition),
+        watermarkOf: merges ? watermarkOfRecordBatch : watermarkOfEvent,
+      }),
   };
 };
 
@@ -49,21 +86,31 @@ export const routingSpecs = (
   partition: number,
 ): readonly TaskSpec<EventBatch>[] => {
   const rekey = rekeyOf(plan);
-  return routesFrom(topic, rekey).map((route) => ({
-    id: {
-      kind: "routing",
-      projection: plan.definition.name,
-      version,
-      partition: route.firstUpstream + partition,
-    },
-    definitionDigest: rekey.digest,
-    table: tableNameOf(plan),
-    makeCore: () => makeRoutingCore({ plan, rekey, route, version, partition }),
-  }));
+  return routesFrom(topic, rekey).map((route) =>
+    route.table === undefined
+      ? {
+          id: {
+            kind: "routing",
+            projection: plan.definition.name,
+            version,
+            partition: route.firstUpstream + partition,
+          },
+          definitionDigest: rekey.digest,
+          table: tableNameOf(plan),
+          makeCore: () => makeRoutingCore({ plan, rekey, route, version, partition }),
+        }
+      : partitionSpec(route.table, version, partition),
+  );
 };
 
-const routesFrom = (topic: TopicPlan, { routes }: RekeyPlan): readonly RoutePlan[] =>
-  routes.filter((route) => route.topic.definition.name === topic.definition.name);
+const makeRoutingCore = (options: RoutingOptions): TaskCore<EventBatch> => {
+  const { plan, rekey, version, partition } = options;
+  if (plan.rowsOf?.merges !== true) return new RoutingCore(options);
+  return new PartialRoutingCore(rekey, makePartialRowCore(plan, version, partition));
+};
+
+const routesFrom = (topic: TopicPlan, rekey: RekeyPlan): readonly RoutePlan[] =>
+  topicRoutesOf(rekey).filter((route) => route.topic.definition.name === topic.definition.name);
 
 /** The log of its own that the tasks of one version read. */
 export const rekeyedTopicOf = (plan: ProjectionPlan, version: number): RekeyedTopic => ({
@@ -79,6 +126,10 @@ export const mergeSpec = (plan: ProjectionPlan, version: number): TaskSpec<Merge
   makeCore: () => makeMergeCore(plan, version),
 });
 
+/** The projections, and the tables of theirs that are re-keyed themselves. */
+export const withStages = (plans: readonly ProjectionPlan[]): readonly ProjectionPlan[] =>
+  plans.flatMap((plan) => [...stagesOf(plan), plan]);
+
 /** One topic and the projections that read it. */
 export interface TopicPlans {
   readonly topic: TopicPlan;
@@ -89,7 +140,7 @@ export const byTopic = (plans: readonly ProjectionPlan[]): readonly TopicPlans[]
   const topics = new Map<string, { topic: TopicPlan; plans: Set<ProjectionPlan> }>();
   for (const plan of plans) {
     const sources = plan.rekeyed
-      ? rekeyOf(plan).routes.map((route) => inputOf(route).topic)
+      ? topicRoutesOf(rekeyOf(plan)).map((route) => inputOf(route).topic)
       : [plan.topic];
     for (const topic of sources) {
       const { name } = topic.definition;

@@ -18,7 +18,9 @@ import {
   routedTopic,
 } from "../../proto/subjects.ts";
 import type { TaskId } from "../../proto/subjects.ts";
-import { sourceNames } from "../../projections/definition/join-sources.ts";
+import type { ProjectionDefinition } from "../../projections/definition/definition.ts";
+import { namedSources, sourceNames, tableOf } from "../../projections/definition/join-sources.ts";
+import { joinOfTableStage, tableStageName } from "../../projections/definition/table-stage.ts";
 import type { Config } from "../config/config.ts";
 import { request, storedMessage, type ApiFailure, type StreamInfo } from "../nats/jetstream-api.ts";
 import type { Link } from "../nats/link.ts";
@@ -168,7 +170,7 @@ const activeVersions = Effect.fnUntraced(function* (
   tasks: readonly Found[],
 ): Effect.fn.Return<ReadonlyMap<string, ActiveVersion>, ApiFailure> {
   const versions = new Map<string, ActiveVersion>();
-  for (const { projection } of tasks) {
+  for (const projection of tasks.map((task) => readerOf(task.projection))) {
     if (versions.has(projection)) continue;
     const last = yield* storedMessage(link, RESULTS_STREAM, {
       last_by_subj: controlSubject(projection),
@@ -178,19 +180,66 @@ const activeVersions = Effect.fnUntraced(function* (
   return versions;
 });
 
+/** How people are told of what has this name: a table has that of its join. */
+export const shownProjection = (projection: string): string => {
+  const join = joinOfTableStage(projection);
+  return join === undefined ? projection : `${shownProjection(join)}, table`;
+};
+
+/** The projection whose versions decide which of the tasks of a name are active. */
+export const readerOf = (projection: string): string => {
+  const join = joinOfTableStage(projection);
+  return join === undefined ? projection : readerOf(join);
+};
+
 const sameVersion = (a: Found, b: Found): boolean =>
   a.projection === b.projection && a.version === b.version;
 
+/** Behind a name of tasks: where a table runs within a join, the table's. */
+const definitionOf = (
+  projections: readonly ProjectionDefinition[],
+  projection: string,
+): ProjectionDefinition | undefined => {
+  const join = joinOfTableStage(projection);
+  const reader = join === undefined ? undefined : definitionOf(projections, join);
+  const sought = join === undefined ? projection : reader && tableOf(reader);
+  return projections.find(({ name }) => name === sought);
+};
+
+/** Of the log that a projection's tasks read; undefined where a topic is not configured here. */
+const partitionsOf = (
+  { topics, projections }: SurveyPlan,
+  definition: ProjectionDefinition,
+): number | undefined => {
+  const known = sourceNames(definition, projections).map(
+    (topic) => topics.find(({ name }) => name === topic)?.partitions,
+  );
+  return known.includes(undefined) ? undefined : Math.max(...(known as number[]));
+};
+
 /** Upstreams are the partitions of all sources, numbered through. */
-const sourceOf = ({ topics, projections }: SurveyPlan, projection: string, upstream: number) => {
-  const definition = projections.find(({ name }) => name === projection);
-  let inputPartition = upstream;
-  for (const topic of definition === undefined ? [] : sourceNames(definition, projections)) {
-    const partitions = topics.find(({ name }) => name === topic)?.partitions;
+const sourceOf = (plan: SurveyPlan, task: Found, all: readonly Found[]) => {
+  const { projection, version, partition } = task;
+  const definition = definitionOf(plan.projections, projection);
+  const stage = tableStageName(projection);
+  const staged = all.some((other) => other.root === "routed" && other.projection === stage);
+  let inputPartition = partition;
+  for (const source of definition === undefined ? [] : namedSources(definition)) {
+    const table = plan.projections.find(({ name }) => name === source.projection);
+    const topic =
+      table === undefined
+        ? String(source.topic)
+        : staged
+          ? routedTopic(stage, version)
+          : sourceNames(table, plan.projections)[0];
+    const partitions =
+      table === undefined
+        ? plan.topics.find(({ name }) => name === topic)?.partitions
+        : partitionsOf(plan, table);
     if (partitions === undefined || inputPartition < partitions) return { topic, inputPartition };
     inputPartition -= partitions;
   }
-  return { topic: undefined, inputPartition: upstream };
+  return { topic: undefined, inputPartition: partition };
 };
 
 const placeTask = (
@@ -201,7 +250,7 @@ const placeTask = (
   versions: ReadonlyMap<string, ActiveVersion>,
 ): TaskSurvey => {
   const { root, projection, version, partition, marker } = task;
-  const { version: live, routing } = versions.get(projection) ?? FIRST_ACTIVE;
+  const { version: live, routing } = versions.get(readerOf(projection)) ?? FIRST_ACTIVE;
   const active = version === (root === "routed" ? routing : live);
   const place = { projection, version, partition, marker, active, inputPartition: partition };
   const partials = all.filter((other) => other.root === "partials" && sameVersion(task, other));
@@ -215,7 +264,7 @@ const placeTask = (
   const input =
     rekeyed && root === "results"
       ? { topic: routedTopic(projection, routing), inputPartition: partition }
-      : sourceOf(plan, projection, partition);
+      : sourceOf(plan, task, all);
   const log = streams.get(eventsStream(input.topic ?? "", input.inputPartition))?.state;
   const lag =
     log === undefined || !active ? undefined : Math.max(0, log.last_seq - marker.inputSequence);

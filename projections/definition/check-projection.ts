@@ -13,7 +13,6 @@ import { checkKey, isEventKey } from "./check-key.ts";
 import type { NamedSource } from "./checked-kind.ts";
 import type { FieldColumn, ProjectionKind, ProjectionPlan, TopicPlan } from "./plan.ts";
 import { at, BUCKETS, shown, type Mistakes } from "./reading.ts";
-import { whyNoTable } from "./table-rows.ts";
 import { isTableType, unionOf, type UnionSource, type UnionTopic } from "./union-topic.ts";
 
 /** Meaningful only if no mistake was noted. */
@@ -147,9 +146,7 @@ const findTable = (
     const near = suggestion(projection, known, "projections");
     return mistakes.add(path, `there is no projection ${shown(projection)}${near}`);
   }
-  const why = whyNoTable(table);
-  if (why === undefined) return { table };
-  return mistakes.add(path, `${shown(projection)} cannot be a table: ${why}`);
+  return { table };
 };
 
 const checkTopicName = (value: unknown, mistakes: Mistakes, topic: TopicPlan | undefined) => {

@@ -106,13 +106,22 @@ export const namedTopics = (
   definition: ReadsTopics,
   all: readonly ReadsTopics[],
 ): readonly { readonly path: string; readonly topic: string }[] => {
-  const whole = { path: "topic", topic: definition.topic };
-  if (definition.kind !== "join") return [whole];
-  const { apart } = joinInputs(definition as unknown as Fields, new Mistakes());
-  if (apart === undefined) return [whole];
-  return apart.flatMap(({ path, topic, projection }) => {
+  return namedSources(definition).flatMap(({ path, topic, projection }) => {
     if (projection === undefined) return { path, topic: String(topic) };
-    const table = all.find(({ name }) => name === projection);
-    return table === undefined ? [] : { path, topic: table.topic };
+    // Its table is planned first, unless it is a table of itself: then there is nothing to name.
+    const others = all.filter(({ name }) => name !== definition.name);
+    const table = others.find(({ name }) => name === projection);
+    return table === undefined
+      ? []
+      : namedTopics(table, others).map((named) => ({ path, topic: named.topic }));
   });
+};
+
+/** The topics and tables that a projection names itself. */
+export const namedSources = (definition: ReadsTopics): readonly NamedSource[] => {
+  const { apart } =
+    definition.kind === "join"
+      ? joinInputs(definition as unknown as Fields, new Mistakes())
+      : { apart: undefined };
+  return apart ?? [{ path: "topic", topic: definition.topic, projection: undefined }];
 };

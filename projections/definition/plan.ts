@@ -118,6 +118,15 @@ export interface SourcePlan {
   readonly table?: ProjectionPlan;
 }
 
+/** Whose table a projection's results are, where it runs within a join: see `table-stage.ts`. */
+export interface RowsOf {
+  readonly join: ProjectionPlan;
+  /** Which of the join's sources. */
+  readonly source: number;
+  /** Whether partials of its windows are routed, not events: it is one that is merged. */
+  readonly merges: boolean;
+}
+
 /** What the plans of all kinds have. */
 export interface PlanBase {
   /** Of several sources the union: see `union-topic.ts`. */
@@ -140,6 +149,7 @@ export interface PlanBase {
   readonly merged: boolean;
   /** Grouped like that, and impossible to merge: events are routed to a log of their own first. */
   readonly rekeyed: boolean;
+  readonly rowsOf?: RowsOf;
   /**
    * First 8 bytes of the SHA-256 of the canonical JSON of the definition and of the fields it
    * reads: what a commit names, so that a changed definition never goes on from old state.

@@ -13,7 +13,8 @@ import { planTopic } from "./plan-projection.ts";
 import type { JoinPlan } from "./plan.ts";
 import { projection } from "./projection.ts";
 import { ProjectionPlanner } from "./projection-planner.ts";
-import { rekeyOf } from "./rekey.ts";
+import { readingsOf, rekeyOf, stagedRoutesOf, stagesOf, topicRoutesOf } from "./rekey.ts";
+import { joinOfTableStage } from "./table-stage.ts";
 import { topic } from "./topic.ts";
 import { global, session, tumbling } from "./windows.ts";
 
@@ -82,7 +83,10 @@ describe("a join with the results of a projection as its table", () => {
     expect(orderRoute).toMatchObject({ key: { field: "user" }, firstUpstream: 0, firstType: 0 });
     expect(orderRoute!.table).toBeUndefined();
     expect(tableRoute).toMatchObject({ key: { event: "key" }, firstUpstream: 2, firstType: 1 });
-    expect(tableRoute!.table!.definition).toMatchObject({ name: "spending", topic: "payments" });
+    expect(tableRoute!.table!.definition).toMatchObject({
+      name: "orders-with-spending_table",
+      topic: "payments",
+    });
     expect(rekeyOf(plan)).toMatchObject({ upstreams: 5, partitions: 3 });
   });
 
@@ -248,47 +252,78 @@ describe("a join with a fold as its table", () => {
   });
 });
 
-describe("what cannot be a table", () => {
-  const by = 'right.projection: "spending" cannot be a table: ';
-  const grouped =
-    "a table must be grouped by event.key, so that each partition of its topic holds all that its results need";
+describe("a table of several stages", () => {
+  const values = { order: left.event.id, cents: right.field("cents") };
+  const byTwoKeys = join("spending", {
+    source: payments,
+    left: {},
+    right: { key: field("store") },
+    within: { after: "1 minute" },
+    values: { cents: left.field("cents") },
+  });
 
-  it.each<[string, ProjectionDefinition, string]>([
-    [
-      "grouped by a field",
-      asData(spending, { key: { field: "store" } }),
-      `${by}it is grouped by store; ${grouped}`,
-    ],
+  it.each<[string, ProjectionDefinition, boolean]>([
+    ["merged", asData(spending, { key: { field: "store" } }), true],
     [
       "re-keyed",
       asData(spending, { key: { field: "store" }, window: session({ gap: "1 minute" }) }),
-      `${by}it is grouped by store; ${grouped}`,
+      false,
     ],
-    [
-      "a join by two keys",
-      join("spending", {
-        source: payments,
-        left: {},
-        right: { key: field("store") },
-        within: { after: "1 minute" },
-        values: { cents: left.field("cents") },
-      }),
-      `${by}it is a join of two topics or keys; a table must be computed from one topic, by event.key`,
-    ],
-  ])("%s", (_, table, expected) => {
-    const changes = { asOf: {}, values: { order: left.event.id } };
-    expect(told(() => planned(joined(spending, changes), table))).toEqual([expected]);
+    ["a join by two keys", byTwoKeys, false],
+  ])("%s runs under a name of the join's, with a log of its own", (_, table, merges) => {
+    const plan = planned(joined(spending, { asOf: {}, values }), table);
+    const [stage, ...more] = stagesOf(plan);
+    expect(more).toEqual([]);
+    expect(stage).toMatchObject({
+      definition: { name: `${plan.definition.name}_table` },
+      rekeyed: true,
+      merged: false,
+      rowsOf: { join: plan, source: 1, merges },
+    });
+    expect(joinOfTableStage(stage!.definition.name)).toBe(plan.definition.name);
+    const { routes, upstreams } = rekeyOf(plan);
+    expect(topicRoutesOf(rekeyOf(plan))).toEqual([routes[0]]);
+    expect(stagedRoutesOf(rekeyOf(plan))).toEqual([routes[1]]);
+    const { partitions } = planned(spending).topic.definition;
+    expect(upstreams).toBe(routes[1]!.firstUpstream + partitions);
   });
 
-  it("a join with a table", () => {
+  it("is none if one task gives its results", () => {
+    expect(stagesOf(planned(joined(), spending))).toEqual([]);
+    expect(joinOfTableStage("orders")).toBeUndefined();
+  });
+
+  it("decodes all that a merged table aggregates, and no more for others than where its events go", () => {
+    const columnsOf = (table: ProjectionDefinition) => {
+      const plan = planned(joined(spending, { asOf: {}, values }), table);
+      return rekeyOf(stagesOf(plan)[0]!).routes[0]!.columns.map(({ path }) => path);
+    };
+    const merged = asData(spending, { key: { field: "store" } });
+    expect(columnsOf(merged)).toEqual(expect.arrayContaining(["store", "cents"]));
+    const gap = { window: session({ gap: "1 minute" }) };
+    expect(columnsOf(asData(merged, gap))).toEqual(["store"]);
+  });
+
+  it("may read a table itself, whose topics are those of the join, too", () => {
     const first = asData(joined(), { name: "first" });
-    const second = asData(joined(), { right: { projection: "first" }, asOf: {} });
-    const values = { order: { event: "id", side: "left" } };
-    expect(told(() => planned(asData(second, { values }), first, spending))).toEqual([
-      'right.projection: "first" cannot be a table: it reads a table itself; a table must be computed from topics alone',
+    const second = asData(joined(), { name: "second", right: { projection: "first" }, asOf: {} });
+    const own = { order: { event: "id", side: "left" } };
+    const plan = planned(asData(second, { values: own }), first, spending);
+    expect(stagesOf(plan).map(({ definition }) => definition.name)).toEqual(["second_table"]);
+    expect(sourceNames(plan.definition, [first, spending])).toEqual([
+      "orders",
+      "orders",
+      "payments",
+    ]);
+    expect(readingsOf(plan).map(({ topic }) => topic.definition.name)).toEqual([
+      "orders",
+      "orders",
+      "payments",
     ]);
   });
+});
 
+describe("what cannot be a table", () => {
   it("itself, by however many others", () => {
     const named = (name: string, table: string) =>
       asData(joined(), { name, right: { projection: table } });

@@ -3,11 +3,9 @@
  *
  * R1. A result is an event of one of two types: a row, or the retraction of one. Both have the window as
  *     fields, a row its values too, null where a result has none.
- * R2. A table's results depend on one partition of one topic each.
- * R3. Where there are no windows that end, the results of a key follow each other: no row of a fold or a
+ * R2. Where there are no windows that end, the results of a key follow each other: no row of a fold or a
  *     global window is older than one that came before it.
  */
-import { printExpression } from "./check-expression.ts";
 import type {
   EventTypeSchema,
   FieldColumn,
@@ -90,25 +88,6 @@ export const windowColumnsOf = (types: number, firstType: number): readonly Fiel
 export const isGlobal = (plan: ProjectionPlan): boolean =>
   plan.kind === "window" && plan.definition.window.kind === "global";
 
-/** R3. */
+/** R2. */
 export const rowsInOrder = (plan: ProjectionPlan): boolean =>
   plan.kind === "fold" || isGlobal(plan);
-
-const readsTable = ({ sources = [] }: ProjectionPlan): boolean =>
-  sources.some(({ table }) => table !== undefined);
-
-/** Why a projection cannot be a table; undefined if it can (R2). */
-export const whyNoTable = (plan: ProjectionPlan): string | undefined => {
-  if (readsTable(plan))
-    return "it reads a table itself; a table must be computed from topics alone";
-  if (plan.sources !== undefined) {
-    return "it is a join of two topics or keys; a table must be computed from one topic, by event.key";
-  }
-  if (plan.merged || plan.rekeyed) {
-    return (
-      `it is grouped by ${printExpression(plan.key)}; a table must be grouped by event.key, so that each ` +
-      "partition of its topic holds all that its results need"
-    );
-  }
-  return undefined;
-};

@@ -20,7 +20,7 @@ import {
 } from "../books-audit.ts";
 import { CliError, EXIT_FAILED } from "../cli-error.ts";
 import { countLog, rangeOf } from "../log-count.ts";
-import { survey, type SurveyPlan, type TaskSurvey } from "../survey.ts";
+import { readerOf, shownProjection, survey, type SurveyPlan, type TaskSurvey } from "../survey.ts";
 import type { Paint } from "../terminal/colour.ts";
 import { count, counted } from "../terminal/format.ts";
 import { Progress } from "../terminal/progress.ts";
@@ -155,7 +155,9 @@ export const auditAll = Effect.fnUntraced(function* (
   const seen = yield* survey(link, plan);
   const readers = seen.tasks.filter(
     (task) =>
-      task.kind !== "merge" && task.active && (projection ?? task.projection) === task.projection,
+      task.kind !== "merge" &&
+      task.active &&
+      [undefined, task.projection, readerOf(task.projection)].includes(projection),
   );
   if (readers.length === 0 && projection !== undefined) {
     const names = [...new Set(seen.tasks.map((task) => task.projection))].join(", ");
@@ -229,7 +231,9 @@ export const renderAudits = (audits: readonly Audit[], fast: boolean, paint: Pai
     audits.map((audit) => {
       const { books, difference, imbalance } = audit;
       return [
-        audit.kind === "routing" ? `${audit.projection} (routing)` : audit.projection,
+        audit.kind === "routing"
+          ? `${shownProjection(audit.projection)} (routing)`
+          : audit.projection,
         String(audit.version),
         String(audit.partition),
         maybe(audit.logEvents),

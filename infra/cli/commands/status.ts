@@ -9,7 +9,13 @@ import type { RunFile } from "../../processes/run-file.ts";
 import type { Link } from "../../nats/link.ts";
 import { GatewayClient } from "../gateway-client.ts";
 import type { SystemAddress } from "../running-system.ts";
-import { survey as surveyOf, type Survey, type SurveyPlan, type TaskSurvey } from "../survey.ts";
+import {
+  shownProjection,
+  survey as surveyOf,
+  type Survey,
+  type SurveyPlan,
+  type TaskSurvey,
+} from "../survey.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { bytes, count, counted, time } from "../terminal/format.ts";
 import { renderTable, type Cell } from "../terminal/table.ts";
@@ -93,7 +99,7 @@ export const summarise = ({ survey, projections }: StatusReport): readonly Proje
       active: tasks[0]!.active,
       results: served?.results,
       lag: lags.includes(undefined) ? undefined : sum(lags as number[]),
-      watermark: leastWatermark(merge.length > 0 ? merge : readers),
+      watermark: leastWatermark([merge, readers, routing].find((some) => some.length > 0) ?? []),
       books: inOne(
         addUp(routing.map(({ marker }) => marker.books)),
         addUp(readers.map(({ marker }) => marker.books)),
@@ -214,7 +220,7 @@ export const renderStatus = (report: StatusReport, paint: Paint, all = false): s
           { header: "watermark" },
         ],
         shown.map((row) => [
-          row.projection,
+          shownProjection(row.projection),
           String(row.version),
           row.active ? "yes" : { text: "no", style: "dim" as const },
           row.results === undefined ? "?" : count(row.results),
@@ -234,7 +240,7 @@ export const renderStatus = (report: StatusReport, paint: Paint, all = false): s
           right("dead letters"),
         ],
         shown.map((row) => [
-          row.projection,
+          shownProjection(row.projection),
           String(row.version),
           ...ACCOUNTS.map((account) => shownAccount(account, row.books[account])),
           count(row.deadLetters),
@@ -250,7 +256,7 @@ export const renderStatus = (report: StatusReport, paint: Paint, all = false): s
           [{ header: "topic" }, { header: "projection" }, { header: "reason" }, right("count")],
           survey.deadLetters.map((row) => [
             row.topic,
-            row.projection,
+            shownProjection(row.projection),
             row.reason,
             count(row.count),
           ]),

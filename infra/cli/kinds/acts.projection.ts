@@ -19,6 +19,7 @@ import {
   statechart,
   step,
   topic,
+  tumbling,
 } from "../../../projections/index.ts";
 import type { FoldEvent } from "../../../projections/index.ts";
 
@@ -152,4 +153,23 @@ export const customers = join("customers", {
   asOf: {},
   mode: "left",
   values: { page: left.field("page"), before: right.field("cents") },
+});
+
+/** By page: merged from the partials of both partitions. */
+const pages = projection("pages", {
+  source,
+  types,
+  key: field("page"),
+  window: tumbling("1 minute"),
+  aggregates: { acts: count() },
+});
+
+/** The same of what everybody did on the page. */
+export const popular = join("popular", {
+  source,
+  left: { types: ["acts.Bought"], key: field("page") },
+  right: { source: pages },
+  asOf: {},
+  mode: "left",
+  values: { acts: right.field("acts") },
 });

@@ -98,6 +98,11 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     'ann [31T00:30:41, 31T00:30:41) final {"page":"/poison","before":500}',
     'ann [31T00:31:10, 31T00:31:10) final {"page":"/hats","before":500}',
   ],
+  popular: [
+    '/hats [31T00:31:10, 31T00:31:10) final {"acts":1}',
+    '/poison [31T00:30:41, 31T00:30:41) final {"acts":null}',
+    '/shoes [31T00:30:40, 31T00:30:40) final {"acts":null}',
+  ],
 };
 
 it(

@@ -1,0 +1,110 @@
+/**
+ * A merging task that reads the partials of its groups from a log of re-keyed partials, not from RESULTS: the
+ * second stage of a table that is merged (decision 026).
+ *
+ * P1. A record batch counts as one input: its partials first, then how far the partitions that they came from are. A
+ *     partition that it says is awake holds back already the partials of the others.
+ * P2. All else is the merging core's: this only tells it as commits what a record batch holds.
+ * P3. Its books are of partials: each counts.
+ */
+import { Commit, Partial } from "../../proto/gen/tidemark/v1/commit.ts";
+import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
+import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
+import type { EventBatch } from "../intake/event-batch.ts";
+import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
+import { emptyBooks, readBooks, writeBooks } from "../task/books-keeper.ts";
+import type { MergeInput } from "../task/merge-core.ts";
+import type { Draft, Progress, TaskCore } from "../task/task-core.ts";
+import { NO_WATERMARK } from "./rekey-writer.ts";
+
+const NOTHING = new Uint8Array(0);
+
+/** What is told of a partition. */
+interface Told {
+  readonly partition: number;
+  readonly partials?: Partial[];
+  readonly watermark?: number | undefined;
+  readonly idle?: boolean;
+}
+
+export class PartialMergeCore implements TaskCore<EventBatch> {
+  readonly #merge: TaskCore<MergeInput>;
+  #idle = false;
+  #books = emptyBooks();
+
+  constructor(merge: TaskCore<MergeInput>) {
+    this.#merge = merge;
+  }
+
+  get pendingBytes(): number {
+    return this.#merge.pendingBytes;
+  }
+
+  get pendingItems(): number {
+    return this.#merge.pendingItems;
+  }
+
+  take(): Draft {
+    return this.#merge.take();
+  }
+
+  progress(): Progress {
+    const books = { ...this.#books };
+    return { ...this.#merge.progress(), idle: this.#idle, books, retainFrom: 0 };
+  }
+
+  apply({ sequence, bytes, idle }: EventBatch): void {
+    const { events, rekeyed, ingestTime } = RecordBatch.decode(bytes);
+    const tell = (told: Told): void =>
+      this.#merge.apply({
+        sequence,
+        commit: { ...Commit.decode(NOTHING), partCount: 1, ingestTime, ...told },
+      });
+    const partials = new Map<number, Partial[]>();
+    events.forEach(({ data }, row) => {
+      if (data?.$case !== "protobuf") return;
+      const partition = rekeyed?.partitions[row] ?? 0;
+      const own = partials.get(partition) ?? [];
+      own.push(Partial.decode(data.value));
+      partials.set(partition, own);
+    });
+    const upstreams = rekeyed?.upstreams ?? [];
+    for (const upstream of upstreams) {
+      if (!upstream.idle) tell({ partition: upstream.partition });
+    }
+    for (const [partition, own] of partials) tell({ partition, partials: own });
+    for (const { partition, watermark, idle: isIdle } of upstreams) {
+      tell({
+        partition,
+        watermark: watermark === NO_WATERMARK ? undefined : watermark,
+        idle: isIdle,
+      });
+    }
+    this.#idle = idle;
+    this.#books.events += events.length;
+    this.#books.counted += events.length;
+  }
+
+  adoptBooks(books: Books): void {
+    this.#books = { ...books };
+  }
+
+  digest(): Uint8Array {
+    return this.#merge.digest();
+  }
+
+  snapshot(): Uint8Array {
+    const out = new ByteWriter(4096);
+    out.byte(this.#idle ? 1 : 0);
+    writeBooks(this.#books, out);
+    out.block(this.#merge.snapshot());
+    return out.finish();
+  }
+
+  restore(snapshot: Uint8Array): void {
+    const from = new ByteReader(snapshot);
+    this.#idle = from.byte() === 1;
+    this.#books = readBooks(from);
+    this.#merge.restore(from.block());
+  }
+}
