@@ -12,6 +12,7 @@ import { Kind } from "../../proto/gen/tidemark/v1/result.ts";
 import type { ProjectionDefinition } from "../../projections/definition/definition.ts";
 import { planProjection, planTopic } from "../../projections/definition/plan-projection.ts";
 import type { ProjectionPlan, TopicPlan } from "../../projections/definition/plan.ts";
+import { readingsOf } from "../../projections/definition/rekey.ts";
 import { parseSchema } from "../../projections/schema/schema-set.ts";
 import { Intake } from "../intake/intake.ts";
 import { imbalance } from "../task/books-keeper.ts";
@@ -32,11 +33,15 @@ const SCHEMA = parseSchema(`
   message Payment { int64 number = 1; string store = 2; double cents = 3; }
 `);
 
-const topicOf = (name: TopicName, maxOutOfOrdernessMs: number): TopicPlan =>
+const topicOf = (
+  name: TopicName,
+  maxOutOfOrdernessMs: number,
+  partitions = PARTITIONS[name],
+): TopicPlan =>
   planTopic(
     {
       name,
-      partitions: PARTITIONS[name],
+      partitions,
       schemas: ["/shop.proto"],
       types: [name === "orders" ? "Order" : "Payment"],
       maxOutOfOrdernessMs,
@@ -58,12 +63,16 @@ interface Grouping {
   readonly latenessMs: number;
 }
 
-const tableOf = (payments: TopicPlan, { kind, ms, latenessMs }: Grouping): ProjectionPlan =>
+const tableOf = (
+  payments: TopicPlan,
+  { kind, ms, latenessMs }: Grouping,
+  key: object = field("store"),
+): ProjectionPlan =>
   planProjection(
     {
       name: "takings",
       topic: "payments",
-      key: field("store"),
+      key,
       window:
         kind === "tumbling" ? { kind: "tumbling", sizeMs: ms } : { kind: "session", gapMs: ms },
       allowedLatenessMs: latenessMs,
@@ -102,16 +111,21 @@ interface Sent {
 }
 
 let ids = 0;
-const encode = (topic: TopicName, events: readonly Sent[]): Uint8Array =>
+const encode = (
+  topic: TopicName,
+  events: readonly Sent[],
+  keyOf: (event: Sent) => string = ({ number }) => `k${number}`,
+): Uint8Array =>
   RecordBatch.encode({
     ingestTime: FAR,
-    events: events.map(({ store, time, number, cents }) => {
+    events: events.map((event) => {
+      const { store, time, number, cents } = event;
       const out = new BinaryWriter().uint32(8).int64(number).uint32(18).string(store);
       if (cents !== undefined) out.uint32(25).double(cents);
       return {
         id: `${++ids}`,
         type: topic === "orders" ? "Order" : "Payment",
-        key: `k${number}`,
+        key: keyOf(event),
         eventTime: time,
         data: { $case: "protobuf" as const, value: Buffer.from(out.finish()) },
       };
@@ -155,17 +169,22 @@ interface Ran {
 const LAST = 500;
 
 /** Orders of every store at many times; payments whose times rise with the steps. */
-const runOf = (plan: ProjectionPlan, log: Steps): Ran => {
+const runOf = (plan: ProjectionPlan, log: Steps, keyOf?: (event: Sent) => string): Ran => {
+  const partitions = {
+    ...PARTITIONS,
+    payments: readingsOf(plan).find(({ topic }) => topic.definition.name === "payments")!.topic
+      .definition.partitions,
+  };
   const run = new RekeyedRun(plan);
   const sent = { orders: [[], []] as Sent[][], payments: [[], [], []] as Sent[][] };
   const send = (topic: TopicName, partition: number, events: readonly Sent[]): void => {
-    const lane = partition % PARTITIONS[topic];
+    const lane = partition % partitions[topic];
     sent[topic][lane]!.push(...events);
-    run.send(topic, lane, encode(topic, events));
+    run.send(topic, lane, encode(topic, events, keyOf));
   };
   const everywhere = (time: number): void => {
     for (const topic of ["orders", "payments"] as const) {
-      for (let partition = 0; partition < PARTITIONS[topic]; partition++) {
+      for (let partition = 0; partition < partitions[topic]; partition++) {
         send(topic, partition, [{ store: "nowhere", time, number: 0 }]);
       }
     }
@@ -294,6 +313,33 @@ describe("a table that is grouped by a field", { timeout: 3_600_000 }, () => {
         expect(published.toSorted()).toEqual(expected.toSorted());
         expect(ran.run.deadLetters).toEqual([]);
         booksBalance(ran.run);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test("over one partition gives what a table gives whose events have the field as their key", () => {
+    const payments = topicOf("payments", 5, 1);
+    fc.assert(
+      fc.property(groupings, steps, (grouping, log) => {
+        const byField = tableOf(payments, grouping);
+        const byKey = tableOf(payments, grouping, { event: "key" });
+        expect([byField, byKey].map(({ merged, rekeyed }) => merged || rekeyed)).toEqual([
+          true,
+          false,
+        ]);
+        const updatesOf = ({ run }: Ran) =>
+          run.updates
+            .map(({ key, windowStart, values }) => {
+              const shown = [0, 1, 2, 3].map((at) => String(valueOf(values, at)));
+              return [key, windowStart, ...shown].join(" ");
+            })
+            .toSorted();
+        // What comes late may come to the two logs in another order.
+        const inOrder = log.map((step) => ({ ...step, chance: "relay all" as const }));
+        expect(updatesOf(runOf(joinOf(payments, byField), inOrder))).toEqual(
+          updatesOf(runOf(joinOf(payments, byKey), inOrder, ({ store }) => store)),
+        );
       }),
       { numRuns: RUNS },
     );

@@ -2,14 +2,14 @@
  * A merging task that reads the partials of its groups from a log of re-keyed partials, not from RESULTS: the
  * second stage of a table that is merged (decision 026).
  *
- * P1. A record batch counts as one input: its partials first, then how far the partitions that they came from are. A
- *     partition that it says is awake holds back already the partials of the others.
+ * P1. Within a record batch each partial moves its own partition to the watermark that stood before it, as events do
+ *     (J1 of RekeyedIntake). How far all partitions are holds after its partials; that one is awake, before.
  * P2. All else is the merging core's: this only tells it as commits what a record batch holds.
  * P3. Its books are of partials: each counts.
  */
 import { Commit, Partial } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
-import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
+import { RecordBatch, Rekeyed } from "../../proto/gen/tidemark/v1/event.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { ByteReader, ByteWriter } from "../kernel/byte-writer.ts";
 import { emptyBooks, readBooks, writeBooks } from "../task/books-keeper.ts";
@@ -18,6 +18,9 @@ import type { Draft, Progress, TaskCore } from "../task/task-core.ts";
 import { NO_WATERMARK } from "./rekey-writer.ts";
 
 const NOTHING = new Uint8Array(0);
+
+const finite = (watermark: number | undefined): number | undefined =>
+  watermark === NO_WATERMARK ? undefined : watermark;
 
 /** What is told of a partition. */
 interface Told {
@@ -60,25 +63,24 @@ export class PartialMergeCore implements TaskCore<EventBatch> {
         sequence,
         commit: { ...Commit.decode(NOTHING), partCount: 1, ingestTime, ...told },
       });
-    const partials = new Map<number, Partial[]>();
-    events.forEach(({ data }, row) => {
-      if (data?.$case !== "protobuf") return;
-      const partition = rekeyed?.partitions[row] ?? 0;
-      const own = partials.get(partition) ?? [];
-      own.push(Partial.decode(data.value));
-      partials.set(partition, own);
-    });
-    const upstreams = rekeyed?.upstreams ?? [];
+    const { partitions, watermarks, upstreams } = rekeyed ?? Rekeyed.decode(NOTHING);
     for (const upstream of upstreams) {
       if (!upstream.idle) tell({ partition: upstream.partition });
     }
-    for (const [partition, own] of partials) tell({ partition, partials: own });
+    for (let row = 0; row < events.length;) {
+      const partition = partitions[row]!;
+      const before = watermarks[row]!;
+      const partials: Partial[] = [];
+      do {
+        const { data } = events[row]!;
+        if (data?.$case === "protobuf") partials.push(Partial.decode(data.value));
+        row++;
+      } while (row < events.length && partitions[row] === partition && watermarks[row] === before);
+      tell({ partition, watermark: finite(before) });
+      tell({ partition, partials });
+    }
     for (const { partition, watermark, idle: isIdle } of upstreams) {
-      tell({
-        partition,
-        watermark: watermark === NO_WATERMARK ? undefined : watermark,
-        idle: isIdle,
-      });
+      tell({ partition, watermark: finite(watermark), idle: isIdle });
     }
     this.#idle = idle;
     this.#books.events += events.length;

@@ -4,8 +4,8 @@
  *
  * R1. Which events count is decided here, once, as for the projection itself; what passes is what its merging task
  *     would read.
- * R2. A partial has the watermark that stood before its record batch: nothing is put together, at the other end, before
- *     all partials of a record batch are there.
+ * R2. A partial has the watermark that stood before the event with which it was made, so that it does not matter how
+ *     events lie in record batches.
  */
 import { Commit, Partial } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
@@ -15,6 +15,7 @@ import type { RekeyPlan } from "../../projections/definition/rekey.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { DraftWriter, emptyRoutedEvent } from "../task/draft-writer.ts";
 import type { Draft, Progress, TaskCore } from "../task/task-core.ts";
+import { watermarkOfEvent } from "./table-core.ts";
 
 const encoder = new TextEncoder();
 
@@ -57,7 +58,8 @@ export class PartialRoutingCore implements TaskCore<EventBatch> {
     }
   }
 
-  #route(partial: Partial, { ingestTime }: EventBatch, before: number): void {
+  /** `before`: the watermark that stood before the batch. */
+  #route(partial: Partial, batch: EventBatch, before: number): void {
     const { key, windowStart, sequence, index } = partial;
     const group = encoder.encode(key);
     const event = Event.encode({
@@ -73,8 +75,8 @@ export class PartialRoutingCore implements TaskCore<EventBatch> {
     routed.groupEnd = group.length;
     routed.sequence = sequence;
     routed.index = index;
-    routed.ingestTime = ingestTime;
-    routed.watermark = before;
+    routed.ingestTime = batch.ingestTime;
+    routed.watermark = watermarkOfEvent(batch, partial, before);
     routed.event = event;
     routed.eventEnd = event.length;
     this.#draft.routed(routed);

@@ -39,7 +39,7 @@ const SNAPSHOT_LAYOUT = 0x746d_7402;
 /** The watermark that stood before the event with which a result was published. */
 type WatermarkOf = (
   batch: EventBatch,
-  position: Pick<Update, "sequence" | "index">,
+  update: Pick<Update, "sequence" | "index" | "watermark">,
   before: number,
 ) => number;
 
@@ -49,8 +49,8 @@ export const watermarkOfEvent: WatermarkOf = (batch, { sequence, index }, before
   return ofBatch ? batch.watermarks[index]! : before;
 };
 
-/** Of partials: positions are those of the topic's log. */
-export const watermarkOfRecordBatch: WatermarkOf = (_, __, before) => before;
+/** Of what is merged, where an update says it itself: see U5 of MergeCore. */
+export const watermarkOfUpdate: WatermarkOf = (_, { watermark }) => watermark;
 
 export interface TableOptions {
   /** Of the join. */

@@ -14,6 +14,8 @@
  *     its window counts it (SEMANTICS section 3: it was never late), and so it is corrected here: while
  *     some partition has yet to hold an event, windows are held for longer than they can take events
  *     (`heldUntil`). Only what comes later still is a dead letter.
+ * U5. An update stands for the watermark with which it is published; where it makes a row of a table, for the one
+ *     that stood before.
  */
 import { DeadLetter_Reason, type DeadLetter } from "../../proto/gen/tidemark/v1/dead_letter.ts";
 import type { Commit, Partial } from "../../proto/gen/tidemark/v1/commit.ts";
@@ -67,6 +69,8 @@ export class MergeCore implements TaskCore<MergeInput> {
   /** Every partition that ever held an event has reached this; never goes back. */
   #passed = Number.NEGATIVE_INFINITY;
   #unpublished = new Set<MergeEntry>();
+  /** The watermark that stood before the input at hand. */
+  #stood = Number.NEGATIVE_INFINITY;
 
   constructor(plan: WindowPlan, version: number) {
     this.#plan = plan;
@@ -109,6 +113,7 @@ export class MergeCore implements TaskCore<MergeInput> {
 
   apply({ sequence, first = sequence, commit }: MergeInput): void {
     this.#sequence = sequence;
+    this.#stood = this.#watermark.value;
     for (const partial of commit.partials) this.#upsert(partial, commit.partition, first);
     if (commit.partIndex + 1 < commit.partCount) return;
     if (commit.ingestTime > this.#ingestTime) this.#ingestTime = commit.ingestTime;
@@ -221,6 +226,8 @@ export class MergeCore implements TaskCore<MergeInput> {
       entry.published = this.#scratch.finish();
     }
     this.#panes.digest.mark(entry.slot);
+    // What makes rows of it asks for the other one: see U5.
+    const watermark = this.#plan.rowsOf === undefined ? this.#watermark.value : this.#stood;
     this.#draft.update(
       {
         key: entry.keyBytes,
@@ -229,7 +236,7 @@ export class MergeCore implements TaskCore<MergeInput> {
         kind,
         revision: entry.revision,
         ordinal: 0,
-        watermark: Number.isFinite(this.#watermark.value) ? this.#watermark.value : pane.start,
+        watermark: Number.isFinite(watermark) ? watermark : pane.start,
         partition: entry.partition,
         sequence: entry.sequence,
         index: entry.index,

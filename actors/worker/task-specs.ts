@@ -14,7 +14,7 @@ import { PartialRoutingCore } from "../rekey/partial-routing-core.ts";
 import { makeMergedRowCore, makePartialRowCore, makeRowCore } from "../rekey/row-core.ts";
 import { RoutingCore } from "../rekey/routing-core.ts";
 import type { RoutingOptions } from "../rekey/routing-core.ts";
-import { TableCore, watermarkOfEvent, watermarkOfRecordBatch } from "../rekey/table-core.ts";
+import { TableCore, watermarkOfEvent, watermarkOfUpdate } from "../rekey/table-core.ts";
 import { makeCore, makeMergeCore } from "../task/cores.ts";
 import type { MergeInput } from "../task/merge-core.ts";
 import type { BatchIntake } from "../task/partition-actor.ts";
@@ -66,7 +66,7 @@ const rowsSpec = (
         core: merges
           ? new PartialMergeCore(makeMergedRowCore(plan, version))
           : makeRowCore(plan, version, partition),
-        watermarkOf: merges ? watermarkOfRecordBatch : watermarkOfEvent,
+        watermarkOf: merges ? watermarkOfUpdate : watermarkOfEvent,
       }),
   };
 };
