@@ -86,8 +86,16 @@ const mentions = (expression: Expression | undefined, path: string): boolean => 
   return false;
 };
 
-const digestOfRoutes = (routes: readonly SourcePlan[], partitions: number): Uint8Array => {
-  const covered = { partitions, routes: routes.map(coveredOf) };
+/** What is routed of a projection that is merged is made by its whole definition, not by its routes alone. */
+const partialsOf = ({ rowsOf, digest }: ProjectionPlan): string | undefined =>
+  rowsOf?.merges === true ? digest.join() : undefined;
+
+const digestOfRoutes = (
+  plan: ProjectionPlan,
+  routes: readonly SourcePlan[],
+  partitions: number,
+): Uint8Array => {
+  const covered = { partitions, routes: routes.map(coveredOf), partials: partialsOf(plan) };
   const hash = createHash("sha256").update(canonicalJson(covered)).digest();
   return new Uint8Array(hash.subarray(0, 8));
 };
@@ -136,6 +144,6 @@ const makeRekey = (plan: ProjectionPlan): RekeyPlan => {
       columns: [...plan.columns, GROUP_COLUMN],
       rekeyed: false,
     },
-    digest: digestOfRoutes(sources, partitions),
+    digest: digestOfRoutes(plan, sources, partitions),
   };
 };

@@ -1,0 +1,119 @@
+/** What a join's table must survive beside kills: changed definitions, long silences. */
+import { Effect, Fiber } from "effect";
+import { expect, test } from "vitest";
+import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
+import { routedTopic } from "../../proto/subjects.ts";
+import type { JoinProjection } from "../../projections/definition/definition.ts";
+import { planProjection } from "../../projections/definition/plan-projection.ts";
+import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
+import type { Sale } from "../testkit/plans.ts";
+import { batchesOf, PARTITIONS } from "../testkit/sales-run.ts";
+import { broker, SETTINGS, until, virtually } from "../testkit/virtual-engine.ts";
+import type { Broker } from "../testkit/virtual-engine.ts";
+import { runWorker } from "./worker.ts";
+
+const TOPIC = topicPlan({ partitions: PARTITIONS });
+const NAME = "sales-and-totals";
+const key = { field: "store" } as const;
+const window = { kind: "tumbling", sizeMs: 10, offsetMs: 0 } as const;
+
+const joinWith = (table: ProjectionPlan): ProjectionPlan =>
+  planProjection(
+    {
+      kind: "join",
+      name: NAME,
+      topic: "sales",
+      left: { types: ["test.Sale"], key },
+      right: { projection: table.definition.name },
+      asOf: {},
+      mode: "left",
+      values: { id: { event: "id", side: "left" }, total: { field: "cents", side: "right" } },
+    } as unknown as JoinProjection,
+    TOPIC,
+    [],
+    [table],
+  );
+
+const SALES: readonly Sale[] = Array.from({ length: 60 }, (_, i) => ({
+  id: `s${i}`,
+  key: `k${(i * i) % 11}`,
+  time: i * 2,
+  cents: i,
+  store: `s${i % 3}`,
+}));
+
+const append = (log: Broker, partition: number, data: Uint8Array): void => {
+  log.events("sales", partition).append([{ subject: `events.sales.${partition}`, data }], -1);
+};
+const publish = (log: Broker, sales: readonly Sale[]): void => {
+  for (const { partition, data } of batchesOf(sales)) append(log, partition, data);
+};
+const end = (log: Broker, time: number): void => {
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    const pulse = { id: `end${partition}-${time}`, key: "k", time, type: PULSE.name };
+    append(log, partition, encodeBatch([pulse], time));
+  }
+};
+const work = (plan: ProjectionPlan) =>
+  Effect.forkScoped(runWorker({ index: 0, workers: 1, plans: [plan], settings: SETTINGS }));
+
+const FAR = 100_000;
+
+/** What each sale should see: the total of its store in the last window that was over. */
+const seen = (all: readonly Sale[]): readonly string[] =>
+  all
+    .map(({ id, store, time }) => {
+      const start = all
+        .filter((sale) => sale.store === store)
+        .map((sale) => Math.floor(sale.time / 10) * 10)
+        .findLast((from) => from + 10 <= time);
+      const cents = all
+        .filter((sale) => sale.store === store && Math.floor(sale.time / 10) * 10 === start)
+        .reduce((sum, sale) => sum + Number(sale.cents), 0);
+      return `${store} ${time}: ${id} ${start === undefined ? null : cents}`;
+    })
+    .toSorted();
+
+const rows = (log: Broker): readonly string[] =>
+  log.results.messages
+    .filter(({ subject }) => subject.startsWith(`results.${NAME}.1.`))
+    .flatMap(({ data }) => Commit.decode(data).updates)
+    .map(({ key: group, windowStart, values }) => {
+      const shown = values.map(({ kind }) => String(kind?.value ?? null)).join(" ");
+      return `${group} ${windowStart}: ${shown}`;
+    })
+    .toSorted();
+
+test("a table that is defined anew routes no partials of its own into the log of the one before", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const before = joinWith(salesPlan({ name: "totals", key, window }, TOPIC));
+      const anew = joinWith({
+        ...salesPlan(
+          { name: "totals", key, window, aggregates: { cents: { fn: "count" } } },
+          TOPIC,
+        ),
+        digest: new Uint8Array(8).fill(9),
+      });
+      const later = SALES.slice(30).map((sale) => ({ ...sale, time: sale.time + FAR }));
+      const first = yield* work(before);
+      publish(log, SALES.slice(0, 30));
+      yield* until(() => rows(log).length > 0);
+      yield* Fiber.interrupt(first);
+      const committed = () =>
+        log.results.messages.filter(({ subject }) => subject.startsWith("routed.")).length;
+      const known = committed();
+      const second = yield* work(anew);
+      publish(log, later);
+      end(log, FAR + 5_000);
+      let steps = 0;
+      yield* until(() => ++steps > 100);
+      yield* Fiber.interrupt(second);
+      expect(committed()).toBe(known);
+      yield* work(before);
+      yield* until(() => rows(log).length >= 60);
+      expect(rows(log)).toEqual(seen([...SALES.slice(0, 30), ...later]));
+    }),
+  ));
