@@ -28,7 +28,8 @@ export interface RekeyRelayOptions {
   readonly version: number;
   /** The log that it writes. */
   readonly topic: RekeyedTopic;
-  readonly upstreams: readonly Upstream[];
+  /** By upstream, as of the moment at which it is run. */
+  readonly look: Effect.Effect<readonly Upstream[]>;
   readonly results: ResultLog["Service"];
   readonly rekeyed: RekeyLog["Service"];
   /** How long a partition without events may wait to hear of the others. */
@@ -197,16 +198,17 @@ export class RekeyRelay {
   });
 
   /** Upstreams that were said to be idle and have more to route by now (R3 of RekeyWriter). */
-  readonly #awake = Effect.suspend(() => {
-    const { upstreams } = this.#options;
-    return Effect.forEach(
+  readonly #awake = Effect.gen({ self: this }, function* () {
+    const upstreams = yield* this.#options.look;
+    const awake = yield* Effect.forEach(
       this.#writer.idleUpstreams,
       ({ upstream, inputSequence }) =>
         Effect.map(upstreams[upstream]!.end, (end) =>
           end === undefined || end > inputSequence ? [upstream] : [],
         ),
       { concurrency: "unbounded" },
-    ).pipe(Effect.map((awake) => new Set(awake.flat())));
+    );
+    return new Set(awake.flat());
   });
 
   #stop(state: "fenced" | "failed", reason: string): Effect.Effect<void> {

@@ -4,6 +4,8 @@
  *
  * U1. `end` is where all has been read that there is: the last sequence of the log. Of a table's log it is known once
  *     everything that is written to it has come to its own end; until then undefined.
+ * U2. A look is for one moment. What several ends depend on is looked up once, and only if one of them is asked for:
+ *     the partitions of a table's log have all of its sources in common, and a table of a table has theirs.
  */
 import { Effect } from "effect";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
@@ -28,18 +30,18 @@ export interface UpstreamPorts {
   readonly rekeyed: RekeyLog["Service"];
 }
 
-/** By upstream, of the log that a version of a re-keyed projection reads. */
-export const upstreamsOf = (
+/** By upstream, of the log that a version of a re-keyed projection reads: a look (U2). */
+export const lookAtUpstreams = (
   plan: ProjectionPlan,
   version: number,
   ports: UpstreamPorts,
-): readonly Upstream[] =>
-  rekeyOf(plan).routes.flatMap((route) => {
+): Effect.Effect<readonly Upstream[]> =>
+  Effect.forEach(rekeyOf(plan).routes, (route) => {
     const { table } = route;
     return table?.rekeyed === true
-      ? tasksOf(table, version, ports)
-      : partitionsOf(inputOf(route).topic, ports);
-  });
+      ? lookAtTasks(table, version, ports)
+      : Effect.succeed(partitionsOf(inputOf(route).topic, ports));
+  }).pipe(Effect.map((byRoute) => byRoute.flat()));
 
 const endOfLog = (topic: string, partition: number, { events }: UpstreamPorts) =>
   Effect.map(untilAvailable(events.bounds(topic, partition)), ({ last }) => last);
@@ -73,18 +75,18 @@ const lastOfStage = Effect.fnUntraced(function* (
 });
 
 /** Tasks of a table that is re-keyed itself: they read its log. */
-const tasksOf = (
+const lookAtTasks = Effect.fnUntraced(function* (
   table: ProjectionPlan,
   version: number,
   ports: UpstreamPorts,
-): readonly Upstream[] => {
+): Effect.fn.Return<readonly Upstream[]> {
   const { name } = table.definition;
   const log = routedTopic(name, version);
-  const routing = upstreamsOf(table, version, ports).map((input, partition) => ({
+  const routing = (yield* lookAtUpstreams(table, version, ports)).map((input, partition) => ({
     id: { kind: "routing", projection: name, version, partition } as const,
     input,
   }));
-  const routed = lastOfStage(routing, ports);
+  const routed = yield* Effect.cached(lastOfStage(routing, ports));
   return numbersTo(rekeyOf(table).partitions).map((partition) => ({
     end: Effect.gen(function* () {
       const committed = yield* routed;
@@ -94,4 +96,4 @@ const tasksOf = (
       return (position ?? 0) < committed ? undefined : last?.sequence;
     }),
   }));
-};
+});

@@ -12,7 +12,7 @@ import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { rekeyOf } from "../../projections/definition/rekey.ts";
 import { untilAvailable } from "../commit/until-available.ts";
 import { RekeyRelay } from "../rekey/rekey-relay.ts";
-import { upstreamsOf } from "../rekey/upstream.ts";
+import { lookAtUpstreams } from "../rekey/upstream.ts";
 import type { ActiveVersion } from "../relay/active-versions.ts";
 import type { RelayStatus } from "../relay/relay.ts";
 import type { EngineSettings } from "../task/settings.ts";
@@ -41,7 +41,7 @@ export const rekeyRelayOf = (
     projection: plan.definition.name,
     version,
     topic: rekeyedTopicOf(plan, version),
-    upstreams: upstreamsOf(plan, version, ports),
+    look: lookAtUpstreams(plan, version, ports),
     results: ports.results,
     rekeyed: ports.rekeyed,
     progressEveryMs: partialProgressEveryMs,

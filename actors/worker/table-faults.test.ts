@@ -2,7 +2,6 @@
 import { Effect, Fiber } from "effect";
 import { expect, test } from "vitest";
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
-import { routedTopic } from "../../proto/subjects.ts";
 import type { JoinProjection } from "../../projections/definition/definition.ts";
 import { planProjection } from "../../projections/definition/plan-projection.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
