@@ -71,6 +71,8 @@ export class MergeCore implements TaskCore<MergeInput> {
   #unpublished = new Set<MergeEntry>();
   /** The watermark that stood before the input at hand. */
   #stood = Number.NEGATIVE_INFINITY;
+  /** With what panes were looked at last: they need not be while it is the same, unless there are new ones. */
+  #looked = { watermark: Number.NaN, reached: Number.NaN, awaitsFirst: false };
 
   constructor(plan: WindowPlan, version: number) {
     this.#plan = plan;
@@ -135,6 +137,7 @@ export class MergeCore implements TaskCore<MergeInput> {
       pane = new MergePane(partial.windowStart, partial.windowEnd, sequence);
       pane.closed = this.#watermark.value >= closesAt(pane.end);
       this.#panes.add(pane);
+      this.#looked.watermark = Number.NaN;
     } else if (pane.end !== partial.windowEnd) {
       return this.#conflict(partial, partition, pane.end);
     }
@@ -158,6 +161,15 @@ export class MergeCore implements TaskCore<MergeInput> {
     const { allowedLatenessMs } = this.#plan.definition;
     const { floor, awaitsFirst } = this.#watermark;
     const reached = Math.min(floor, watermark);
+    const looked = this.#looked;
+    if (
+      looked.watermark === watermark &&
+      looked.reached === reached &&
+      looked.awaitsFirst === awaitsFirst
+    ) {
+      return;
+    }
+    this.#looked = { watermark, reached, awaitsFirst };
     const due = [...this.#panes.all()]
       .filter((pane) => closesAt(pane.end) <= watermark)
       .sort((a, b) => a.start - b.start);
