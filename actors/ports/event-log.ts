@@ -31,6 +31,9 @@ export interface LogBounds {
   readonly last: number;
 }
 
+/** Last sequence that there is to read; 0 where nothing is, also if there was something once. */
+export const lastRetained = ({ first, last }: LogBounds): number => (first > last ? 0 : last);
+
 /** The log cannot be reached now. Retry. */
 export class LogUnavailable extends Schema.TaggedError<LogUnavailable>()("LogUnavailable", {
   stream: Schema.String,

@@ -2,8 +2,9 @@
  * What feeds a re-keyed log, seen by its relay: each partition of a topic, or of the log of a table that is re-keyed
  * itself.
  *
- * U1. `end` is where all has been read that there is: the last sequence of the log. Of a table's log it is known once
- *     everything that is written to it has come to its own end; until then undefined.
+ * U1. `end` is where all has been read that there is: the last sequence of the log, 0 if retention has left nothing
+ *     of it. Of a table's log it is known once everything that is written to it has come to its own end; until then
+ *     undefined.
  * U2. A look is for one moment. What several ends depend on is looked up once, and only if one of them is asked for:
  *     the partitions of a table's log have all of its sources in common, and a table of a table has theirs.
  */
@@ -16,6 +17,7 @@ import { commitSubject, routedTopic } from "../../proto/subjects.ts";
 import type { TaskId } from "../../proto/subjects.ts";
 import { lastCommit } from "../commit/parts.ts";
 import { untilAvailable } from "../commit/until-available.ts";
+import { lastRetained } from "../ports/event-log.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { RekeyLog } from "../ports/rekey-log.ts";
 import type { ResultLog } from "../ports/result-log.ts";
@@ -44,7 +46,7 @@ export const lookAtUpstreams = (
   }).pipe(Effect.map((byRoute) => byRoute.flat()));
 
 const endOfLog = (topic: string, partition: number, { events }: UpstreamPorts) =>
-  Effect.map(untilAvailable(events.bounds(topic, partition)), ({ last }) => last);
+  Effect.map(untilAvailable(events.bounds(topic, partition)), lastRetained);
 
 const numbersTo = (count: number): readonly number[] => [...Array(count).keys()];
 

@@ -9,6 +9,7 @@ import { inputOf, rekeyOf } from "../../projections/definition/rekey.ts";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import { lastCommit } from "../commit/parts.ts";
 import { untilAvailable } from "../commit/until-available.ts";
+import { lastRetained } from "../ports/event-log.ts";
 import type { RekeyedTopic } from "../ports/rekey-log.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import type { Ports } from "../worker/partition-owner.ts";
@@ -71,7 +72,7 @@ const endsOf = (
 ) =>
   Effect.forEach(
     [...Array(partitions).keys()],
-    (partition) => Effect.map(untilAvailable(events.bounds(name, partition)), ({ last }) => last),
+    (partition) => Effect.map(untilAvailable(events.bounds(name, partition)), lastRetained),
     { concurrency: "unbounded" },
   );
 
