@@ -15,11 +15,12 @@ import type { ProjectionPlan, TopicPlan } from "../../projections/definition/pla
 import { readingsOf } from "../../projections/definition/rekey.ts";
 import { parseSchema } from "../../projections/schema/schema-set.ts";
 import { Intake } from "../intake/intake.ts";
+import type { AlignmentLimits } from "../rekey/watermark-alignment.ts";
 import { imbalance } from "../task/books-keeper.ts";
 import { makeCore, makeMergeCore } from "../task/cores.ts";
 import { Lane, markerOf } from "../testkit/lane.ts";
 import { propertyRuns } from "../testkit/property-runs.ts";
-import { chances, RekeyedRun, takeChance } from "../testkit/rekeyed-run.ts";
+import { alignments, chances, RekeyedRun, takeChance } from "../testkit/rekeyed-run.ts";
 
 const RUNS = propertyRuns(60);
 const FAR = 1_000_000;
@@ -158,6 +159,11 @@ const groupings: fc.Arbitrary<Grouping> = fc.record({
   latenessMs: fc.constantFrom(0, 10, 100),
 });
 
+interface RunOptions {
+  readonly limits?: AlignmentLimits | undefined;
+  readonly keyOf?: (event: Sent) => string;
+}
+
 /** A run of the join, and what it was given. */
 interface Ran {
   readonly run: RekeyedRun;
@@ -169,13 +175,13 @@ interface Ran {
 const LAST = 500;
 
 /** Orders of every store at many times; payments whose times rise with the steps. */
-const runOf = (plan: ProjectionPlan, log: Steps, keyOf?: (event: Sent) => string): Ran => {
+const runOf = (plan: ProjectionPlan, log: Steps, { limits, keyOf }: RunOptions = {}): Ran => {
   const partitions = {
     ...PARTITIONS,
     payments: readingsOf(plan).find(({ topic }) => topic.definition.name === "payments")!.topic
       .definition.partitions,
   };
-  const run = new RekeyedRun(plan);
+  const run = new RekeyedRun(plan, limits);
   const sent = { orders: [[], []] as Sent[][], payments: [[], [], []] as Sent[][] };
   const send = (topic: TopicName, partition: number, events: readonly Sent[]): void => {
     const lane = partition % partitions[topic];
@@ -287,8 +293,8 @@ describe("a table that is grouped by a field", { timeout: 3_600_000 }, () => {
   test("is seen as of event time, whatever partitions, batches, relays and restarts do", () => {
     const payments = topicOf("payments", 1_000);
     fc.assert(
-      fc.property(groupings, steps, (grouping, log) => {
-        const ran = runOf(joinOf(payments, tableOf(payments, grouping)), log);
+      fc.property(groupings, steps, alignments, (grouping, log, limits) => {
+        const ran = runOf(joinOf(payments, tableOf(payments, grouping)), log, { limits });
         const takings = new Map(
           STORES.map((store) => [
             store,
@@ -338,7 +344,7 @@ describe("a table that is grouped by a field", { timeout: 3_600_000 }, () => {
         // What comes late may come to the two logs in another order.
         const inOrder = log.map((step) => ({ ...step, chance: "relay all" as const }));
         expect(updatesOf(runOf(joinOf(payments, byField), inOrder))).toEqual(
-          updatesOf(runOf(joinOf(payments, byKey), inOrder, ({ store }) => store)),
+          updatesOf(runOf(joinOf(payments, byKey), inOrder, { keyOf: ({ store }) => store })),
         );
       }),
       { numRuns: RUNS },
@@ -349,9 +355,9 @@ describe("a table that is grouped by a field", { timeout: 3_600_000 }, () => {
     const payments = topicOf("payments", 5);
     let late = 0;
     fc.assert(
-      fc.property(groupings, steps, ({ ms, latenessMs }, log) => {
+      fc.property(groupings, steps, alignments, ({ ms, latenessMs }, log, limits) => {
         const table = tableOf(payments, { kind: "tumbling", ms, latenessMs });
-        const ran = runOf(joinOf(payments, table), log);
+        const ran = runOf(joinOf(payments, table), log, { limits });
         const own = lastResults(table, ran.payments);
         const seen = ran.run.updates.filter(
           ({ key, windowStart }) => windowStart === LAST && STORES.includes(key),

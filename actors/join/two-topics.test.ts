@@ -14,9 +14,10 @@ import type { JoinPlan, TopicPlan } from "../../projections/definition/plan.ts";
 import { rekeyOf } from "../../projections/definition/rekey.ts";
 import { parseSchema } from "../../projections/schema/schema-set.ts";
 import { RekeyedIntake } from "../rekey/rekeyed-intake.ts";
+import type { AlignmentLimits } from "../rekey/watermark-alignment.ts";
 import { imbalance } from "../task/books-keeper.ts";
 import { propertyRuns } from "../testkit/property-runs.ts";
-import { chances, RekeyedRun, takeChance } from "../testkit/rekeyed-run.ts";
+import { alignments, chances, RekeyedRun, takeChance } from "../testkit/rekeyed-run.ts";
 import type { Chance } from "../testkit/rekeyed-run.ts";
 import {
   asOfModel,
@@ -295,8 +296,14 @@ const watermarksOf = (plan: JoinPlan, logs: readonly (readonly Uint8Array[])[]) 
 };
 
 /** `begun`: each partition has held an event before, so that it holds the others back from the start. */
-const holds = (plan: JoinPlan, model: Model, log: readonly Step[], begun: boolean): void => {
-  const run = new RekeyedRun(plan);
+const holds = (
+  plan: JoinPlan,
+  model: Model,
+  log: readonly Step[],
+  begun: boolean,
+  limits: AlignmentLimits | undefined,
+): void => {
+  const run = new RekeyedRun(plan, limits);
   const lanes = Array.from(
     { length: rekeyOf(plan).upstreams },
     (_, upstream) => new LaneModel(plan, upstream),
@@ -372,14 +379,15 @@ test("results, dead letters and books of an interval join equal the model's", ()
       fc.tuple(disorders, disorders),
       intervals,
       fc.boolean(),
+      alignments,
       fc.gen(),
-      ([left, right], [ofLeft, ofRight], model, begun, gen) => {
+      ([left, right], [ofLeft, ofRight], model, begun, limits, gen) => {
         const plan = twoTopics(
           model,
           { partitions: left, maxOutOfOrdernessMs: ofLeft },
           { partitions: right, maxOutOfOrdernessMs: ofRight, maxFutureSkewMs: 5 },
         );
-        holds(plan, model, gen(steps, left + right), begun);
+        holds(plan, model, gen(steps, left + right), begun, limits);
       },
     ),
     { numRuns: RUNS },
@@ -393,8 +401,9 @@ test("so do those of a join as of event time", () => {
       fc.tuple(disorders, disorders),
       tables,
       fc.boolean(),
+      alignments,
       fc.gen(),
-      ([left, right], [ofLeft, ofRight], model, begun, gen) => {
+      ([left, right], [ofLeft, ofRight], model, begun, limits, gen) => {
         const plan = twoTopics(
           model,
           { partitions: left, maxOutOfOrdernessMs: ofLeft },
@@ -406,7 +415,7 @@ test("so do those of a join as of event time", () => {
           ...step,
           events: step.events.map((event) => ({ ...event, time: event.time * 200 + number++ })),
         }));
-        holds(plan, model, log, begun);
+        holds(plan, model, log, begun, limits);
       },
     ),
     { numRuns: RUNS },

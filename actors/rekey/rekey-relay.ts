@@ -8,19 +8,22 @@
  * V2. Natural batching: all that was read at once becomes one record batch a partition, and partitions
  *     are written side by side. One without events hears how far the upstreams are a moment later.
  * V3. A relay that is fenced stops.
+ * V4. What is held back (R5 of RekeyWriter) is read from RESULTS once it may go on, by a reader of its own: it lies
+ *     there meanwhile, not in memory.
  */
-import { Effect, Latch, Metric, Semaphore } from "effect";
+import { Effect, Latch, Metric, Option, Semaphore } from "effect";
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
-import { routedFilter } from "../../proto/subjects.ts";
-import { CommitAssembler } from "../commit/parts.ts";
+import { commitSubject, routedFilter } from "../../proto/subjects.ts";
+import { CommitAssembler, PartAssembler, partOf } from "../commit/parts.ts";
 import { untilAvailable } from "../commit/until-available.ts";
 import type { RekeyedTopic, RekeyLog } from "../ports/rekey-log.ts";
 import { Fenced } from "../ports/result-log.ts";
-import type { ResultLog, ResultReader } from "../ports/result-log.ts";
+import type { ResultLog, ResultReader, ResultRecord } from "../ports/result-log.ts";
 import type { RelayStatus } from "../relay/relay.ts";
 import { counter, gauge } from "../task/metrics.ts";
 import { RekeyWriter } from "./rekey-writer.ts";
 import type { Upstream } from "./upstream.ts";
+import type { AlignmentLimits } from "./watermark-alignment.ts";
 
 export interface RekeyRelayOptions {
   readonly projection: string;
@@ -32,34 +35,40 @@ export interface RekeyRelayOptions {
   readonly look: Effect.Effect<readonly Upstream[]>;
   readonly results: ResultLog["Service"];
   readonly rekeyed: RekeyLog["Service"];
+  readonly limits: AlignmentLimits;
   /** How long a partition without events may wait to hear of the others. */
   readonly progressEveryMs: number;
 }
 
 const REOPEN_AFTER_MS = 250;
+/** How long is waited for the commits of an upstream that was held back, which should be there. */
+const CATCH_UP_MS_MAX = 1_000;
 const TAKEOVERS_MAX = 20;
 
 export class RekeyRelay {
   readonly #options: RekeyRelayOptions;
   readonly #relayed: Metric.Counter<number>;
   readonly #lagGauge: Metric.Gauge<number>;
+  readonly #heldGauge: Metric.Gauge<number>;
   /** Writer and sequences change under it only. */
   readonly #oneAtATime = Semaphore.makeUnsafe(1);
   /** Opened whenever all partitions have come further. */
   readonly #advanced = Latch.makeUnsafe(false);
-  #writer = new RekeyWriter([]);
+  #writer = new RekeyWriter([], 0);
   /** By partition: last sequence of its log. */
   #sequences: number[] = [];
   #state: RelayStatus["state"] = "starting";
   #reason: string | undefined;
   readonly #parts = new CommitAssembler();
   #lag = 0;
+  #released = false;
 
   constructor(options: RekeyRelayOptions) {
     this.#options = options;
     const target = options.topic.name;
     this.#relayed = counter("relayed", { target });
     this.#lagGauge = gauge("relayLag", { target });
+    this.#heldGauge = gauge("relayHeldBack", { target });
   }
 
   get status(): RelayStatus {
@@ -77,9 +86,18 @@ export class RekeyRelay {
     return this.#state === "fenced" || this.#state === "failed";
   }
 
-  /** Waits until everything up to a RESULTS sequence is in the log, or the relay is over. */
+  /**
+   * Waits until everything up to a RESULTS sequence is in the log, or the relay is over. Nothing will come after it,
+   * so nothing is held back any more.
+   */
   reached(sequence: number): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
+      yield* this.#oneAtATime.withPermit(
+        Effect.sync(() => {
+          this.#released = true;
+          this.#writer.release();
+        }),
+      );
       while (!this.over && (this.#state === "starting" || this.#writer.written < sequence)) {
         this.#advanced.closeUnsafe();
         yield* this.#advanced.await;
@@ -93,7 +111,7 @@ export class RekeyRelay {
     this.#state = "relaying";
     const { topic } = this.#options;
     yield* Effect.logInfo(`relay of ${topic.name} goes on after ${this.#writer.position}`);
-    yield* Effect.raceFirst(this.#progress, Effect.forever(this.#relay));
+    yield* Effect.raceAllFirst([this.#progress, this.#catchUps, Effect.forever(this.#relay)]);
   }).pipe(
     Effect.catchTag("Fenced", (fenced) => this.#stop("fenced", fenced.message)),
     Effect.catchDefect((defect) => this.#stop("failed", String(defect))),
@@ -117,7 +135,9 @@ export class RekeyRelay {
       (partition) => untilAvailable(rekeyed.last(topic.name, partition)),
       { concurrency: "unbounded" },
     );
-    const writer = new RekeyWriter(lasts.map((last) => last?.data));
+    const data = lasts.map((last) => last?.data);
+    const writer = new RekeyWriter(data, this.#options.upstreams.length, this.#options.limits);
+    if (this.#released) writer.release();
     this.#sequences = yield* Effect.forEach(
       partitions,
       (partition) => {
@@ -128,6 +148,7 @@ export class RekeyRelay {
       { concurrency: "unbounded" },
     );
     this.#writer = writer;
+    for (const { upstream } of writer.held) yield* this.#confirm(upstream);
   }).pipe(Effect.retry({ times: TAKEOVERS_MAX, while: (error) => error instanceof Fenced }));
 
   /** One life of a reader: from where the writer stands until reading fails. */
@@ -160,9 +181,66 @@ export class RekeyRelay {
       yield* this.#oneAtATime.withPermit(copy);
       this.#lag = records.at(-1)?.pending ?? 0;
       yield* Metric.update(this.#lagGauge, this.#lag);
+      yield* Metric.update(this.#heldGauge, this.#writer.held.length);
       yield* Effect.yieldNow;
     }
   });
+
+  /** V4. */
+  readonly #catchUps: Effect.Effect<never, Fenced> = Effect.gen({ self: this }, function* () {
+    while (true) {
+      for (const { upstream, position } of this.#writer.held) {
+        if (!this.#writer.mayGoOn(upstream)) continue;
+        yield* this.#catchUp(upstream, position).pipe(
+          Effect.scoped,
+          Effect.catchTag("LogUnavailable", (error) =>
+            Effect.logWarning(`relaying what was held back is interrupted: ${error.message}`),
+          ),
+        );
+      }
+      yield* Effect.sleep(this.#options.progressEveryMs);
+    }
+  });
+
+  #subjectOf(upstream: number): string {
+    const { projection, version } = this.#options;
+    return commitSubject({ kind: "routing", projection, version, partition: upstream });
+  }
+
+  readonly #catchUp = Effect.fnUntraced(function* (
+    this: RekeyRelay,
+    upstream: number,
+    position: number,
+  ) {
+    const reader = yield* this.#options.results.open([this.#subjectOf(upstream)], position + 1);
+    const parts = new PartAssembler<ResultRecord>();
+    while (this.#writer.mayGoOn(upstream)) {
+      const read = yield* Effect.timeoutOption(reader.next, CATCH_UP_MS_MAX);
+      const records = Option.getOrElse(read, () => []);
+      const copy = Effect.gen({ self: this }, function* () {
+        for (const record of records) {
+          // What is left of them is read again.
+          if (!this.#writer.mayGoOn(upstream)) break;
+          for (const { sequence, data } of parts.push(record, partOf(record.data))) {
+            if (this.#writer.isFull(data.byteLength)) yield* this.#write(this.#writer.waiting);
+            this.#writer.catchUp(sequence, Commit.decode(data));
+          }
+        }
+        yield* this.#write(this.#writer.waiting);
+      });
+      yield* this.#oneAtATime.withPermit(copy);
+      if ((records.at(-1)?.pending ?? 0) > 0) continue;
+      return yield* this.#confirm(upstream);
+    }
+  });
+
+  /** Whether there is anything more of an upstream that is held back. */
+  #confirm(upstream: number): Effect.Effect<void> {
+    return Effect.map(
+      untilAvailable(this.#options.results.last(this.#subjectOf(upstream))),
+      (last) => this.#writer.confirm(upstream, last?.sequence ?? 0),
+    );
+  }
 
   readonly #progress: Effect.Effect<never, Fenced> = Effect.gen({ self: this }, function* () {
     while (true) {
@@ -179,6 +257,7 @@ export class RekeyRelay {
     const { topic, rekeyed } = this.#options;
     const events = this.#writer.waitingEvents;
     const awake = yield* this.#awake;
+    this.#writer.wake(awake);
     yield* Effect.forEach(
       partitions,
       (partition) => {

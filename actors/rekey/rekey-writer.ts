@@ -10,11 +10,18 @@
  *     said of it last is old when more has come since, for instance while its worker was down. Whoever
  *     writes looks (`idleUpstreams`) after it has gathered, and says which have woken up.
  * R4. Every record batch fits into one message. Only whole RESULTS records go into one, so that a
- *     place in RESULTS is all that a restart needs.
+ *     place in RESULTS is all that a restart needs: one for each upstream that is held back, one for all others.
+ * R5. An upstream that is too far ahead is held back (see WatermarkAlignment): `gather` steps over its commits, and
+ *     whoever writes brings them later (`catchUp`), each after the one before it.
  */
 import type { Commit, Routed } from "../../proto/gen/tidemark/v1/commit.ts";
 import { RecordBatch, Rekeyed } from "../../proto/gen/tidemark/v1/event.ts";
+import { endsCommit } from "../commit/parts.ts";
 import { ByteWriter, tagOf } from "../kernel/byte-writer.ts";
+import { extentOf, includedOf, joinExtents, sameExtent } from "./log-extent.ts";
+import type { LogExtent } from "./log-extent.ts";
+import { WatermarkAlignment } from "./watermark-alignment.ts";
+import type { AlignmentLimits } from "./watermark-alignment.ts";
 
 /** Stands for minus infinity in `Rekeyed.watermarks`. */
 export const NO_WATERMARK = Number.MIN_SAFE_INTEGER;
@@ -28,10 +35,11 @@ const EVENTS = tagOf(2, 2);
 const REKEYED = tagOf(4, 2);
 const GROUPS = tagOf(4, 2);
 
-/** How far the log of one partition goes. */
+/** The log of one partition, and what is to be appended to it. */
 interface Target {
-  /** Last RESULTS sequence that it includes. */
-  position: number;
+  extent: LogExtent;
+  /** The same once what `encode` gave last is in the log. */
+  next: LogExtent;
   epoch: number;
   events: Routed[];
   upstreams: number[];
@@ -47,6 +55,16 @@ interface UpstreamState {
   readonly inputSequence: number;
 }
 
+/** An upstream that is held back. */
+interface Held {
+  /** Up to this RESULTS sequence all of it was gathered. */
+  position: number;
+  /** The last one that was stepped over. */
+  skipped: number;
+  /** Up to this one nobody knows, after a restart, whether some were. */
+  readonly unsure: number;
+}
+
 const NONE: ReadonlySet<number> = new Set();
 
 export class RekeyWriter {
@@ -54,33 +72,62 @@ export class RekeyWriter {
   readonly #upstreams = new Map<number, UpstreamState>();
   readonly #out = new ByteWriter(64 * 1024);
   readonly #side = new ByteWriter(16 * 1024);
+  readonly #alignment: WatermarkAlignment;
+  readonly #held = new Map<number, Held>();
   #ingestTime = 0;
   #position = 0;
+  /** Events and bytes of the commit at hand. */
+  #commitEvents = 0;
+  #commitBytes = 0;
 
   /** `lasts`: the newest record batch of each partition's log, undefined where it is empty. */
-  constructor(lasts: readonly (Uint8Array | undefined)[]) {
+  constructor(
+    lasts: readonly (Uint8Array | undefined)[],
+    upstreams: number,
+    limits?: AlignmentLimits,
+  ) {
     this.#targets = lasts.map((data) => {
       const last = data === undefined ? undefined : RecordBatch.decode(data);
-      const { position = 0, epoch = 0 } = last?.rekeyed ?? {};
-      return { position, epoch, events: [], upstreams: [], bytes: 0, last };
+      const extent = extentOf(last?.rekeyed);
+      const epoch = last?.rekeyed?.epoch ?? 0;
+      return { extent, next: extent, epoch, events: [], upstreams: [], bytes: 0, last };
     });
-    this.#position = this.written;
+    this.#position = Math.min(...this.#targets.map(({ extent }) => extent.position));
     // What was known where reading goes on, not where the furthest partition stands.
-    const behind = this.#targets.find(({ position }) => position === this.#position)?.last;
+    const behind = this.#targets.find(({ extent }) => extent.position === this.#position)?.last;
     this.#ingestTime = behind?.ingestTime ?? 0;
-    for (const { partition, watermark, idle, inputSequence } of behind?.rekeyed?.upstreams ?? []) {
-      this.#upstreams.set(partition, { watermark, idle, inputSequence });
+    this.#resume();
+    this.#alignment = new WatermarkAlignment(upstreams, limits);
+    this.#alignment.resume(this.#upstreams);
+  }
+
+  /** Each upstream is as far as the partition says that includes least of it. */
+  #resume(): void {
+    const states = this.#targets.flatMap(({ last }) => last?.rekeyed?.upstreams ?? []);
+    for (const upstream of new Set(states.map(({ partition }) => partition))) {
+      const included = this.#targets.map(({ extent }) => includedOf(extent, upstream));
+      const position = Math.min(...included);
+      const least = this.#targets[included.indexOf(position)];
+      const state = least?.last?.rekeyed?.upstreams.find(({ partition }) => partition === upstream);
+      if (state !== undefined) {
+        const { watermark, idle, inputSequence } = state;
+        this.#upstreams.set(upstream, { watermark, idle, inputSequence });
+      }
+      if (position >= this.#position) continue;
+      this.#held.set(upstream, { position, skipped: position, unsure: this.#position });
     }
   }
 
-  /** Last RESULTS sequence that was gathered. */
+  /** Last RESULTS sequence that was gathered, of all upstreams that are not held back. */
   get position(): number {
     return this.#position;
   }
 
   /** Last RESULTS sequence that the logs of all partitions include. */
   get written(): number {
-    return Math.min(...this.#targets.map(({ position }) => position));
+    return Math.min(
+      ...this.#targets.flatMap(({ extent }) => [extent.position, ...extent.held.values()]),
+    );
   }
 
   /** Partitions for which events are waiting. */
@@ -94,7 +141,16 @@ export class RekeyWriter {
 
   /** Partitions whose logs do not say yet how far the upstreams are. */
   get behind(): readonly number[] {
-    return [...this.#targets.keys()].filter((p) => this.#targets[p]!.position < this.#position);
+    const gathered = this.#gathered;
+    return [...this.#targets.keys()].filter((p) => {
+      const { extent } = this.#targets[p]!;
+      return !sameExtent(extent, joinExtents(extent, gathered));
+    });
+  }
+
+  get #gathered(): LogExtent {
+    const held = [...this.#held].map(([upstream, { position }]) => [upstream, position] as const);
+    return { position: this.#position, held: new Map(held) };
   }
 
   /** Whether what waits must be written before this much more is gathered. */
@@ -106,18 +162,78 @@ export class RekeyWriter {
 
   /** One record of RESULTS: a part of a commit. */
   gather(sequence: number, commit: Commit): void {
+    const held = this.#held.get(commit.partition);
+    this.#position = sequence;
+    if (held === undefined) this.#add(sequence, commit);
+    else held.skipped = sequence;
+  }
+
+  /** Upstreams that are held back, and after which RESULTS sequence of theirs they would go on. */
+  get held(): readonly { readonly upstream: number; readonly position: number }[] {
+    return [...this.#held].map(([upstream, { position }]) => ({ upstream, position }));
+  }
+
+  /** Whether an upstream that is held back may go on. */
+  mayGoOn(upstream: number): boolean {
+    return this.#held.has(upstream) && this.#alignment.mayGoOn(upstream);
+  }
+
+  /** The next record of an upstream that is held back. */
+  catchUp(sequence: number, commit: Commit): void {
+    const held = this.#held.get(commit.partition)!;
+    held.position = sequence;
+    this.#add(sequence, commit);
+    // Then what comes from now on is not to be stepped over.
+    const hasAll = sequence >= held.skipped && sequence >= held.unsure;
+    if (endsCommit(commit) && hasAll) this.#held.delete(commit.partition);
+  }
+
+  /** `last`: of the commits of an upstream the last one in RESULTS, as of a moment ago. */
+  confirm(upstream: number, last: number): void {
+    const held = this.#held.get(upstream);
+    if (held === undefined || last > held.position || held.skipped > held.position) return;
+    this.#held.delete(upstream);
+  }
+
+  /** Nothing more will come that one could wait for: nobody is held back any more. */
+  release(): void {
+    this.#alignment.release();
+  }
+
+  /** Upstreams of `idleUpstreams` that are not. */
+  wake(awake: ReadonlySet<number>): void {
+    if (awake.size > 0) this.#alignment.wake(awake);
+  }
+
+  #add(sequence: number, commit: Commit): void {
+    const { partition, watermark, idle, inputSequence, ingestTime } = commit;
     for (const routed of commit.routed) {
       const target = this.#targets[routed.partition];
-      if (target === undefined || sequence <= target.position) continue;
+      if (target === undefined || sequence <= includedOf(target.extent, partition)) continue;
+      const bytes = routed.event.length + routed.group.length + EVENT_OVERHEAD_BYTES;
       target.events.push(routed);
-      target.upstreams.push(commit.partition);
-      target.bytes += routed.event.length + routed.group.length + EVENT_OVERHEAD_BYTES;
+      target.upstreams.push(partition);
+      target.bytes += bytes;
+      this.#commitEvents++;
+      this.#commitBytes += bytes;
     }
-    this.#position = sequence;
-    if (commit.partIndex + 1 < commit.partCount) return;
-    const { partition, watermark, idle, inputSequence, ingestTime } = commit;
-    this.#upstreams.set(partition, { watermark, idle, inputSequence });
+    if (!endsCommit(commit)) return;
+    const state = { watermark, idle, inputSequence };
+    this.#upstreams.set(partition, state);
     if (ingestTime > this.#ingestTime) this.#ingestTime = ingestTime;
+    this.#alignment.note(partition, state, this.#commitEvents, this.#commitBytes);
+    this.#commitEvents = 0;
+    this.#commitBytes = 0;
+    this.#holdBack();
+  }
+
+  /** R5. Between two commits. */
+  #holdBack(): void {
+    for (const upstream of this.#upstreams.keys()) {
+      if (this.#held.has(upstream) || !this.#alignment.mustWait(upstream)) continue;
+      const position = this.#position;
+      this.#held.set(upstream, { position, skipped: position, unsure: position });
+    }
   }
 
   /**
@@ -134,7 +250,7 @@ export class RekeyWriter {
       tick: undefined,
       rekeyed: {
         ...Rekeyed.decode(new Uint8Array(0)),
-        position: target.position,
+        position: target.extent.position,
         epoch: target.epoch,
         upstreams: rekeyed?.upstreams ?? [],
       },
@@ -161,14 +277,18 @@ export class RekeyWriter {
     out.varintField(0x08, this.#ingestTime);
     for (const { event } of target.events) out.bytesField(EVENTS, event);
     for (const { group } of target.events) side.stringField(GROUPS, group);
+    // After a restart something may be read again that only other partitions have not.
+    target.next = joinExtents(target.extent, this.#gathered);
+    const { position, held } = target.next;
     const columns = Rekeyed.encode({
-      position: this.#position,
+      position,
       epoch: target.epoch,
       upstreams: [...this.#upstreams]
         .map(([upstream, state]) => ({
           ...state,
           partition: upstream,
           idle: state.idle && !awake.has(upstream),
+          position: held.get(upstream),
         }))
         .toSorted((a, b) => a.partition - b.partition),
       groups: [],
@@ -186,7 +306,7 @@ export class RekeyWriter {
   /** What `encode` gave is in the log. */
   wrote(partition: number): void {
     const target = this.#targets[partition]!;
-    target.position = this.#position;
+    target.extent = target.next;
     target.events = [];
     target.upstreams = [];
     target.bytes = 0;

@@ -14,7 +14,7 @@ import { imbalance } from "../task/books-keeper.ts";
 import { encodeBatch, PULSE, SALE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
 import { propertyRuns } from "../testkit/property-runs.ts";
-import { chances, RekeyedRun, takeChance } from "../testkit/rekeyed-run.ts";
+import { alignments, chances, RekeyedRun, takeChance } from "../testkit/rekeyed-run.ts";
 import type { Chance } from "../testkit/rekeyed-run.ts";
 import { RoutingStage } from "../testkit/routing-stage.ts";
 import { describeUpdate, digestHex, PartitionRun } from "../testkit/run.ts";
@@ -136,11 +136,11 @@ const sessionsOf = (sales: readonly Sale[]): readonly string[] => {
 
 test("on several partitions, however they interleave, every event counts once in its group", () => {
   fc.assert(
-    fc.property(fc.integer({ min: 2, max: 5 }), fc.gen(), (partitions, gen) => {
+    fc.property(fc.integer({ min: 2, max: 5 }), fc.gen(), alignments, (partitions, gen, limits) => {
       const log = gen(steps, partitions);
       // Nothing is late: what is held against the model is grouping, exactly once, and closing.
       const topic = topicPlan({ partitions, maxOutOfOrdernessMs: 200 });
-      const run = new RekeyedRun(byStore(topic));
+      const run = new RekeyedRun(byStore(topic), limits);
       for (const { sales, partition, chance } of log) {
         run.route(partition, batch(sales));
         takeChance(run, chance);
@@ -252,7 +252,7 @@ test("a relay that was cut off between two partitions writes to neither twice", 
   expect(before).toHaveLength(2);
   const commits = (data: Uint8Array) => RecordBatch.decode(data).rekeyed!.position;
   expect(commits(first!.data)).toBe(commits(second!.data));
-  const writer = new RekeyWriter([first!.data, undefined]);
+  const writer = new RekeyWriter([first!.data, undefined], 2);
   expect([writer.written, writer.position]).toEqual([0, 0]);
   const commit = Commit.decode(
     Commit.encode({

@@ -21,6 +21,7 @@ import { lastRetained } from "../ports/event-log.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { RekeyLog } from "../ports/rekey-log.ts";
 import type { ResultLog } from "../ports/result-log.ts";
+import { extentOf } from "./log-extent.ts";
 
 export interface Upstream {
   readonly end: Effect.Effect<number | undefined>;
@@ -94,8 +95,8 @@ const lookAtTasks = Effect.fnUntraced(function* (
       const committed = yield* routed;
       if (committed === undefined) return undefined;
       const last = yield* untilAvailable(ports.rekeyed.last(log, partition));
-      const position = last && RecordBatch.decode(last.data).rekeyed?.position;
-      return (position ?? 0) < committed ? undefined : last?.sequence;
+      const { position, held } = extentOf(last && RecordBatch.decode(last.data).rekeyed);
+      return held.size === 0 && position >= committed ? last?.sequence : undefined;
     }),
   }));
 });

@@ -13,10 +13,12 @@ import { lastRetained } from "../ports/event-log.ts";
 import type { RekeyedTopic } from "../ports/rekey-log.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import type { Ports } from "../worker/partition-owner.ts";
+import { extentOf, includedOf } from "../rekey/log-extent.ts";
 import { rekeyRelayOf } from "../worker/rekeyed-owner.ts";
 import { rekeyedTopicOf } from "../worker/task-specs.ts";
 import { routingSubjectsOf } from "./versions.ts";
 
+const NOTHING = new Uint8Array(0);
 const LOOK_EVERY_MS = 100;
 /** Workers that do not come further for so long are not there, or run another definition. */
 const STANDSTILL_MS_MAX = 30_000;
@@ -47,20 +49,20 @@ const awaitAll = Effect.fnUntraced(function* (
   }
 });
 
-/** How far tasks have read, by their commit subjects, and the RESULTS sequence of the last commit of all. */
+/** How far tasks have read, by their commit subjects, and the RESULTS sequences of their last commits. */
 const lookAtTasks = Effect.fnUntraced(function* (
   subjects: readonly string[],
   ends: readonly number[],
   { results }: Ports,
-): Effect.fn.Return<Look & { readonly committed: number }> {
+): Effect.fn.Return<Look & { readonly committed: readonly number[] }> {
   let progress = 0;
   let behind: string | undefined;
-  let committed = 0;
+  const committed: number[] = [];
   for (const [at, subject] of subjects.entries()) {
     const { marker } = yield* untilAvailable(lastCommit(results, subject));
     const read = marker?.inputSequence ?? 0;
     progress += read;
-    committed = Math.max(committed, marker?.sequence ?? 0);
+    committed.push(marker?.sequence ?? 0);
     if (read < ends[at]!) behind ??= `${subject} stands at ${read} of ${ends[at]}`;
   }
   return { progress, behind, committed };
@@ -110,9 +112,12 @@ export const awaitRouted = (
       let { progress, behind } = tasks;
       for (let partition = 0; partition < partitions; partition++) {
         const last = yield* untilAvailable(ports.rekeyed.last(name, partition));
-        const position = (last && RecordBatch.decode(last.data).rekeyed?.position) ?? 0;
-        progress += position;
-        if (position < tasks.committed) behind ??= `the relay of ${name} stands at ${position}`;
+        const extent = extentOf(RecordBatch.decode(last?.data ?? NOTHING).rekeyed);
+        for (const [upstream, committed] of tasks.committed.entries()) {
+          const position = includedOf(extent, upstream);
+          progress += position;
+          if (position < committed) behind ??= `the relay of ${name} stands at ${position}`;
+        }
       }
       return { progress, behind };
     });

@@ -63,6 +63,12 @@ export const ENGINE_METRICS = {
     name: "tidemark_relay_lag_records",
     help: "RESULTS records that the relay has still to read.",
   },
+  relayHeldBack: {
+    name: "tidemark_relay_held_back",
+    help:
+      "Partitions whose events the relay of a re-keyed log holds back, since they are ahead of the others in " +
+      "event time.",
+  },
   relayed: { name: "tidemark_relayed_total", help: "Messages that the relay has published." },
 } as const;
 

@@ -1,3 +1,6 @@
+import { ALIGNMENT_LIMITS } from "../rekey/watermark-alignment.ts";
+import type { AlignmentLimits } from "../rekey/watermark-alignment.ts";
+
 /**
  * How the runtime around the cores paces itself. None of it can change a result.
  */
@@ -17,6 +20,8 @@ export interface EngineSettings {
   readonly liveWithin: number;
   /** Ticks of a silent partition come ever less often, down to one in this time. */
   readonly tickEveryMsMax: number;
+  /** How much of a re-keyed log may be ahead of its slowest upstream. */
+  readonly alignment: AlignmentLimits;
   readonly trimEveryMs: number;
   readonly resultsRetentionMs: number;
   /** How long a drain may take before what is left is abandoned to recovery. */
@@ -32,6 +37,7 @@ export const DEFAULT_SETTINGS: EngineSettings = {
   readerSpreadMax: 10_000,
   liveWithin: 64,
   tickEveryMsMax: 60_000,
+  alignment: ALIGNMENT_LIMITS,
   trimEveryMs: 180_000,
   resultsRetentionMs: 24 * 3_600_000,
   drainMsMax: 10_000,

@@ -8,6 +8,7 @@ import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { rekeyOf } from "../../projections/definition/rekey.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { RekeyedIntake } from "../rekey/rekeyed-intake.ts";
+import type { AlignmentLimits } from "../rekey/watermark-alignment.ts";
 import { makeCore } from "../task/cores.ts";
 import type { TaskCore } from "../task/task-core.ts";
 import { RoutingStage } from "./routing-stage.ts";
@@ -24,9 +25,10 @@ export class RekeyedRun {
   readonly #plan: ProjectionPlan;
   #lanes: { intake: RekeyedIntake; core: TaskCore<EventBatch> }[];
 
-  constructor(plan: ProjectionPlan) {
+  /** `limits`: of what may wait, before upstreams that are ahead are held back. */
+  constructor(plan: ProjectionPlan, limits?: AlignmentLimits) {
     this.#plan = plan;
-    this.stage = new RoutingStage(plan, 1);
+    this.stage = new RoutingStage(plan, 1, limits);
     this.logs = Array.from({ length: rekeyOf(plan).partitions }, () => []);
     this.#lanes = this.logs.map((_, partition) => this.#lane(partition));
   }
@@ -82,19 +84,29 @@ export class RekeyedRun {
 
 /** What happens between two record batches of the sources. */
 export type Chance =
-  "relay all" | "relay waiting" | "restart relay" | "restart tasks" | "restart" | "-";
+  "relay all" | "relay waiting" | "cut relay" | "restart relay" | "restart tasks" | "restart" | "-";
 
 export const takeChance = (run: RekeyedRun, chance: Chance): void => {
   if (chance === "relay all") run.relay();
   else if (chance === "relay waiting") run.relay("waiting");
-  else if (chance === "restart relay") run.append(run.stage.restartRelay());
+  else if (chance === "cut relay") {
+    run.append(run.stage.relay("all", 1));
+    run.append(run.stage.restartRelay());
+  } else if (chance === "restart relay") run.append(run.stage.restartRelay());
   else if (chance === "restart tasks") expect(run.stage.restartTasks()).toEqual([]);
   else if (chance === "restart") run.restart();
 };
 
+/** So few events may wait that partitions which are ahead are held back all the time; or as many as do. */
+export const alignments: fc.Arbitrary<AlignmentLimits | undefined> = fc.option(
+  fc.nat(8).map((events) => ({ events, bytes: Infinity })),
+  { nil: undefined },
+);
+
 export const chances: fc.Arbitrary<Chance> = fc.constantFrom(
   "relay all",
   "relay waiting",
+  "cut relay",
   "restart relay",
   "restart tasks",
   "restart",

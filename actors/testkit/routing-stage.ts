@@ -18,6 +18,7 @@ import type { RekeyPlan, StagedRoute } from "../../projections/definition/rekey.
 import { Intake } from "../intake/intake.ts";
 import type { EventBatch } from "../intake/event-batch.ts";
 import { RekeyWriter } from "../rekey/rekey-writer.ts";
+import type { AlignmentLimits } from "../rekey/watermark-alignment.ts";
 import type { TaskCore } from "../task/task-core.ts";
 import {
   partitionsOf,
@@ -34,6 +35,7 @@ export interface RoutedBatch {
 
 export class RoutingStage {
   readonly #rekey: RekeyPlan;
+  readonly #limits: AlignmentLimits | undefined;
   /** By upstream; none for those that are partitions of a table's log. */
   readonly #lanes = new Map<number, Lane>();
   readonly #tables: readonly TableStage[];
@@ -43,8 +45,9 @@ export class RoutingStage {
   readonly #lasts: (Uint8Array | undefined)[];
   #writer: RekeyWriter;
 
-  constructor(plan: ProjectionPlan, version: number) {
+  constructor(plan: ProjectionPlan, version: number, limits?: AlignmentLimits) {
     this.#rekey = rekeyOf(plan);
+    this.#limits = limits;
     for (const route of topicRoutesOf(this.#rekey)) {
       const { topic, columns } = inputOf(route);
       for (let partition = 0; partition < topic.definition.partitions; partition++) {
@@ -57,7 +60,7 @@ export class RoutingStage {
     }
     this.#tables = stagedRoutesOf(this.#rekey).map((route) => new TableStage(route, version));
     this.#lasts = Array.from({ length: this.#rekey.partitions }, () => undefined);
-    this.#writer = new RekeyWriter(this.#lasts);
+    this.#writer = this.#makeWriter();
     for (const [upstream, { core }] of this.#lanes) this.#commit(core, upstream);
     for (const table of this.#tables) this.#commitRows(table);
   }
@@ -111,8 +114,11 @@ export class RoutingStage {
     publishers.forEach((core, task) => this.#commit(core, firstUpstream + task));
   }
 
-  /** What one flush of the relay appends: to all partitions, or to those that have events. */
-  relay(to: "all" | "waiting" = "all"): readonly RoutedBatch[] {
+  /**
+   * What one flush of the relay appends: to all partitions, or to those that have events. `most`: it is cut off
+   * after so many partitions, and then is to be restarted.
+   */
+  relay(to: "all" | "waiting" = "all", most = Infinity): readonly RoutedBatch[] {
     for (const table of this.#tables) {
       table.flush(to);
       this.#commitRows(table);
@@ -121,7 +127,11 @@ export class RoutingStage {
     for (let sequence = writer.position + 1; sequence <= this.#commits.length; sequence++) {
       writer.gather(sequence, this.#commits[sequence - 1]!);
     }
-    return (to === "all" ? writer.behind : writer.waiting).map((partition) => {
+    for (let left = writer.held; left.length > 0;) {
+      for (const { upstream, position } of left) this.#catchUp(upstream, position);
+      left = writer.held.filter(({ upstream }) => writer.mayGoOn(upstream));
+    }
+    return (to === "all" ? writer.behind : writer.waiting).slice(0, most).map((partition) => {
       const data = writer.encode(partition);
       writer.wrote(partition);
       this.#lasts[partition] = data;
@@ -129,10 +139,32 @@ export class RoutingStage {
     });
   }
 
+  #makeWriter(): RekeyWriter {
+    return new RekeyWriter(this.#lasts, this.#rekey.upstreams, this.#limits);
+  }
+
+  /** What an upstream was held back of, as far as it may go on. */
+  #catchUp(upstream: number, position: number): void {
+    const writer = this.#writer;
+    for (let sequence = position + 1; sequence <= this.#commits.length; sequence++) {
+      const commit = this.#commits[sequence - 1]!;
+      if (commit.partition !== upstream) continue;
+      if (!writer.mayGoOn(upstream)) return;
+      writer.catchUp(sequence, commit);
+    }
+    this.#confirm(upstream);
+  }
+
+  #confirm(upstream: number): void {
+    const last = this.#commits.findLastIndex(({ partition }) => partition === upstream) + 1;
+    this.#writer.confirm(upstream, last);
+  }
+
   /** As after a crash of the relay: from what the logs say. */
   restartRelay(): readonly RoutedBatch[] {
     for (const table of this.#tables) table.restartRelay();
-    this.#writer = new RekeyWriter(this.#lasts);
+    this.#writer = this.#makeWriter();
+    for (const { upstream } of this.#writer.held) this.#confirm(upstream);
     return this.#lasts.map((_, partition) => {
       const data = this.#writer.takeOver(partition);
       this.#lasts[partition] = data;

@@ -35,7 +35,7 @@ export const rekeyRelayOf = (
   plan: ProjectionPlan,
   version: number,
   ports: Ports,
-  { partialProgressEveryMs }: EngineSettings,
+  { partialProgressEveryMs, alignment }: EngineSettings,
 ): RekeyRelay =>
   new RekeyRelay({
     projection: plan.definition.name,
@@ -44,6 +44,7 @@ export const rekeyRelayOf = (
     look: lookAtUpstreams(plan, version, ports),
     results: ports.results,
     rekeyed: ports.rekeyed,
+    limits: alignment,
     progressEveryMs: partialProgressEveryMs,
   });
 

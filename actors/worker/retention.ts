@@ -20,6 +20,7 @@ import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { rekeyOf } from "../../projections/definition/rekey.ts";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import { lastCommit } from "../commit/parts.ts";
+import { extentOf, includedOf } from "../rekey/log-extent.ts";
 import type { RekeyLog } from "../ports/rekey-log.ts";
 import type { RelayTarget } from "../ports/relay-target.ts";
 import type { ResultLog } from "../ports/result-log.ts";
@@ -71,22 +72,24 @@ const mergeNeedsFrom = Effect.fnUntraced(function* (results: ResultLog["Service"
   return (yield* lastCommit(results, merge)).marker?.retainFrom ?? 0;
 });
 
-/** The oldest sequence that the relay of a re-keyed log has still to read. */
+/** The oldest sequence of a routing task that the relay of its re-keyed log has still to read. */
 const relayNeedsFrom = Effect.fnUntraced(function* (
   rekeyed: RekeyLog["Service"],
   plan: ProjectionPlan | undefined,
-  version: number,
+  { version, partition: upstream }: TaskId,
 ) {
   if (plan === undefined) return 0;
   const { name, partitions } = rekeyedTopicOf(plan, version);
   let from = Infinity;
   for (let partition = 0; partition < partitions; partition++) {
     const last = yield* rekeyed.last(name, partition);
-    const position = last && RecordBatch.decode(last.data).rekeyed?.position;
-    from = Math.min(from, (position ?? 0) + 1);
+    const { rekeyed: told } = RecordBatch.decode(last?.data ?? NOTHING);
+    from = Math.min(from, includedOf(extentOf(told), upstream) + 1);
   }
   return from;
 });
+
+const NOTHING = new Uint8Array(0);
 
 const partitionsOf = (plan: ProjectionPlan, kind: TaskId["kind"]): number =>
   kind === "routing" && plan.rekeyed ? rekeyOf(plan).upstreams : plan.topic.definition.partitions;
@@ -134,7 +137,7 @@ export const trimRegularly = Effect.fnUntraced(function* (
   };
   const neededFrom = (task: TaskId) => {
     if (task.kind === "partial") return mergeNeedsFrom(results, task);
-    if (task.kind === "routing") return relayNeedsFrom(rekeyed, planOf(task), task.version);
+    if (task.kind === "routing") return relayNeedsFrom(rekeyed, planOf(task), task);
     return Effect.succeed(Infinity);
   };
   const round = Effect.gen(function* () {

@@ -70,7 +70,8 @@ export interface RecordBatch {
 export interface Rekeyed {
   /**
    * Last RESULTS sequence whose routed events for this partition are all in the
-   * log: where a restarted relay goes on.
+   * log, but for those of upstreams that say otherwise: where a restarted relay
+   * goes on.
    */
   position: number;
   /** Fencing token of the relay: rises by one with each owner. */
@@ -118,6 +119,11 @@ export interface Upstream {
   idle: boolean;
   /** Last sequence of its log that is routed. */
   inputSequence: number;
+  /**
+   * Up to which RESULTS sequence its events are in the log, where that is not
+   * Rekeyed.position: the relay holds it back, for it is ahead of the others.
+   */
+  position?: number | undefined;
 }
 
 /** Idleness as data: see RecordBatch.tick. */
@@ -532,7 +538,7 @@ export const Rekeyed: MessageFns<Rekeyed> = {
 };
 
 function createBaseUpstream(): Upstream {
-  return { partition: 0, watermark: undefined, idle: false, inputSequence: 0 };
+  return { partition: 0, watermark: undefined, idle: false, inputSequence: 0, position: undefined };
 }
 
 export const Upstream: MessageFns<Upstream> = {
@@ -548,6 +554,9 @@ export const Upstream: MessageFns<Upstream> = {
     }
     if (message.inputSequence !== 0) {
       writer.uint32(32).uint64(message.inputSequence);
+    }
+    if (message.position !== undefined) {
+      writer.uint32(40).uint64(message.position);
     }
     return writer;
   },
@@ -595,6 +604,14 @@ export const Upstream: MessageFns<Upstream> = {
             }
 
             message.inputSequence = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.position = longToNumber(reader.uint64());
             continue;
           }
         }
