@@ -31,6 +31,8 @@ export interface RekeyRelayOptions {
   readonly version: number;
   /** The log that it writes. */
   readonly topic: RekeyedTopic;
+  /** How many there are. */
+  readonly upstreams: number;
   /** By upstream, as of the moment at which it is run. */
   readonly look: Effect.Effect<readonly Upstream[]>;
   readonly results: ResultLog["Service"];
@@ -135,8 +137,12 @@ export class RekeyRelay {
       (partition) => untilAvailable(rekeyed.last(topic.name, partition)),
       { concurrency: "unbounded" },
     );
-    const data = lasts.map((last) => last?.data);
-    const writer = new RekeyWriter(data, this.#options.upstreams.length, this.#options.limits);
+    const { upstreams, limits } = this.#options;
+    const writer = new RekeyWriter(
+      lasts.map((last) => last?.data),
+      upstreams,
+      limits,
+    );
     if (this.#released) writer.release();
     this.#sequences = yield* Effect.forEach(
       partitions,

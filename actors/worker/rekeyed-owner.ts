@@ -41,6 +41,7 @@ export const rekeyRelayOf = (
     projection: plan.definition.name,
     version,
     topic: rekeyedTopicOf(plan, version),
+    upstreams: rekeyOf(plan).upstreams,
     look: lookAtUpstreams(plan, version, ports),
     results: ports.results,
     rekeyed: ports.rekeyed,
