@@ -84,9 +84,16 @@ const routedIds = Effect.gen(function* () {
   return idsOf(batches);
 });
 
+/** So little may be ahead that partitions are held back again and again. */
+const SETTINGS = {
+  ...DEFAULT_SETTINGS,
+  snapshotEveryMs: 200,
+  alignment: { events: 10, bytes: Infinity },
+};
+
 const work = Effect.gen(function* () {
   const board = new StatusBoard();
-  const settings = { ...DEFAULT_SETTINGS, snapshotEveryMs: 200 };
+  const settings = SETTINGS;
   const worker = runWorker({ index: 0, workers: 1, plans: [PLAN], settings, board });
   const relay = () => board.status?.relays.find(({ target }) => target === TARGET)?.state;
   return { board, relay, fiber: yield* Effect.forkScoped(worker) };
@@ -133,7 +140,7 @@ test("server, worker and relay may die: every event is routed once and every ses
       // Another relay takes the log over while a worker runs, and goes away without a word.
       const second = yield* work;
       yield* until(Effect.sync(() => second.relay() === "relaying"));
-      const other = rekeyRelayOf(PLAN, 1, ports, DEFAULT_SETTINGS);
+      const other = rekeyRelayOf(PLAN, 1, ports, SETTINGS);
       const relaying = yield* Effect.forkScoped(other.run);
       yield* append(2 * quarter, 3 * quarter);
       yield* until(Effect.sync(() => second.relay() === "fenced"));
