@@ -21,7 +21,7 @@ export interface KeyRecord<State> {
   readonly keyId: number;
   state: State;
   timers: Map<string, Timer> | undefined;
-  /** Event time at which this life of the key began, and its number among those of that time. */
+  /** Event time at which this life of the key began, and its number among those of that time; 0 where nobody asks. */
   readonly born: number;
   readonly ordinal: number;
   /** Of the published state. */

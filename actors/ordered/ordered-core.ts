@@ -318,8 +318,12 @@ export class OrderedCore<Event, State> implements TaskCore<EventBatch> {
     let held = record;
     const changed = held?.state !== next;
     if (held === undefined) {
-      const ordinal = publication === undefined ? 0 : this.#ordinal(turn.time, GLOBAL_END);
-      held = states.add(keyId, next, turn.time, ordinal);
+      // When a life began matters only where its state is a result. Elsewhere a state is to be the same
+      // whatever led to it: a log may lack what did.
+      held =
+        publication === undefined
+          ? states.add(keyId, next, 0, 0)
+          : states.add(keyId, next, turn.time, this.#ordinal(turn.time, GLOBAL_END));
     } else held.state = next;
     if (turn.timers.length > 0) states.applyTimers(held, turn);
     if (publication !== undefined && changed) {

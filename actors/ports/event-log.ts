@@ -6,6 +6,9 @@
  * L2. `append` returns only when the log holds the bytes durably.
  * L3. `appendAfter` appends only while the log ends where its caller believes it to; also after an
  *     outcome that was uncertain at first.
+ * L4. Only a compacted log has holes, made by `remove`. Its reader delivers every record that is there, and
+ *     for the rest L1 holds: a log that ends before what was read of it is a LogGap.
+ * L5. `remove` may be cut off anywhere, and run again: what is gone already is no error.
  */
 import { Context, Schema } from "effect";
 import type { Effect, Scope } from "effect";
@@ -58,11 +61,12 @@ export class EventLog extends Context.Service<
   EventLog,
   {
     readonly bounds: (topic: string, partition: number) => Effect.Effect<LogBounds, LogUnavailable>;
-    /** Delivers from `fromSequence` (at least 1) on. */
+    /** Delivers from `fromSequence` (at least 1) on. `compacted`: the log may have holes (L4). */
     readonly open: (
       topic: string,
       partition: number,
       fromSequence: number,
+      compacted?: boolean,
     ) => Effect.Effect<LogReader, LogUnavailable | LogGap, Scope.Scope>;
     readonly append: (
       topic: string,
@@ -79,5 +83,20 @@ export class EventLog extends Context.Service<
       data: Uint8Array,
       last: number,
     ) => Effect.Effect<number | undefined, LogUnavailable>;
+    /**
+     * The first record that the log took in at or after a time, in milliseconds since the epoch; last + 1
+     * when there is none.
+     */
+    readonly sequenceAt: (
+      topic: string,
+      partition: number,
+      time: number,
+    ) => Effect.Effect<number, LogUnavailable>;
+    /** Deletes records of a compacted log, in the order given (L5). Never the last one: that ends the log. */
+    readonly remove: (
+      topic: string,
+      partition: number,
+      sequences: readonly number[],
+    ) => Effect.Effect<void, LogUnavailable>;
   }
 >()("actors/ports/EventLog") {}

@@ -17,6 +17,8 @@ export interface RekeyedTopic {
   readonly partitions: number;
   /** Age at which record batches may be deleted. */
   readonly retentionMs: number;
+  /** Not by age alone: the log is compacted (`actors/compact`), and has holes. */
+  readonly compacted?: boolean;
 }
 
 export class RekeyLog extends Context.Service<

@@ -35,6 +35,8 @@ export interface RekeyRelayOptions {
   readonly upstreams: number;
   /** By upstream, as of the moment at which it is run. */
   readonly look: Effect.Effect<readonly Upstream[]>;
+  /** Those whose events are rows of a compacted topic (R5 of RekeyWriter). */
+  readonly rowUpstreams: ReadonlySet<number>;
   readonly results: ResultLog["Service"];
   readonly rekeyed: RekeyLog["Service"];
   readonly limits: AlignmentLimits;
@@ -137,11 +139,12 @@ export class RekeyRelay {
       (partition) => untilAvailable(rekeyed.last(topic.name, partition)),
       { concurrency: "unbounded" },
     );
-    const { upstreams, limits } = this.#options;
+    const { upstreams, limits, rowUpstreams } = this.#options;
     const writer = new RekeyWriter(
       lasts.map((last) => last?.data),
       upstreams,
       limits,
+      rowUpstreams,
     );
     if (this.#released) writer.release();
     this.#sequences = yield* Effect.forEach(
@@ -260,26 +263,30 @@ export class RekeyRelay {
     partitions: readonly number[],
   ): Effect.fn.Return<void, Fenced> {
     if (partitions.length === 0) return;
-    const { topic, rekeyed } = this.#options;
     const events = this.#writer.waitingEvents;
     const awake = yield* this.#awake;
     this.#writer.wake(awake);
-    yield* Effect.forEach(
-      partitions,
-      (partition) => {
-        const data = this.#writer.encode(partition, awake);
-        const expected = this.#sequences[partition]!;
-        return untilAvailable(rekeyed.append(topic.name, partition, data, expected)).pipe(
-          Effect.map((sequence) => {
-            this.#sequences[partition] = sequence;
-            this.#writer.wrote(partition);
-          }),
-        );
-      },
-      { concurrency: "unbounded", discard: true },
-    );
+    yield* Effect.forEach(partitions, (partition) => this.#writePartition(partition, awake), {
+      concurrency: "unbounded",
+      discard: true,
+    });
     this.#advanced.openUnsafe();
     yield* Metric.update(this.#relayed, events);
+  });
+
+  readonly #writePartition = Effect.fnUntraced(function* (
+    this: RekeyRelay,
+    partition: number,
+    awake: ReadonlySet<number>,
+  ): Effect.fn.Return<void, Fenced> {
+    const { topic, rekeyed } = this.#options;
+    do {
+      const data = this.#writer.encode(partition, awake);
+      const expected = this.#sequences[partition]!;
+      const append = rekeyed.append(topic.name, partition, data, expected);
+      this.#sequences[partition] = yield* untilAvailable(append);
+      this.#writer.wrote(partition);
+    } while (this.#writer.isWaiting(partition));
   });
 
   /** Upstreams that were said to be idle and have more to route by now (R3 of RekeyWriter). */

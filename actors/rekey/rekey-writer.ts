@@ -13,6 +13,9 @@
  *     place in RESULTS is all that a restart needs: one for each upstream that is held back, one for all others.
  * R5. An upstream that is too far ahead is held back (see WatermarkAlignment): `gather` steps over its commits, and
  *     whoever writes brings them later (`catchUp`), each after the one before it.
+ * R6. Rows of a compacted topic stand in record batches of their own, so that no other event is kept for their
+ *     sake. Where both wait, the rows are written first: the log includes more of their upstreams then, and
+ *     all others still stand where they stood.
  */
 import type { Commit, Routed } from "../../proto/gen/tidemark/v1/commit.ts";
 import { RecordBatch, Rekeyed } from "../../proto/gen/tidemark/v1/event.ts";
@@ -35,15 +38,23 @@ const EVENTS = tagOf(2, 2);
 const REKEYED = tagOf(4, 2);
 const GROUPS = tagOf(4, 2);
 
+/** Events that wait to be appended together. */
+interface Waiting {
+  events: Routed[];
+  upstreams: number[];
+}
+
 /** The log of one partition, and what is to be appended to it. */
 interface Target {
   extent: LogExtent;
   /** The same once what `encode` gave last is in the log. */
   next: LogExtent;
   epoch: number;
-  events: Routed[];
-  upstreams: number[];
+  rows: Waiting;
+  others: Waiting;
   bytes: number;
+  /** Where its log says that the upstreams stand; kept where rows are written first (R6). */
+  told: ReadonlyMap<number, UpstreamState>;
   /** The newest record batch of its log, for a take-over. */
   readonly last: RecordBatch | undefined;
 }
@@ -67,9 +78,25 @@ interface Held {
 
 const NONE: ReadonlySet<number> = new Set();
 
+const nothing = (): Waiting => ({ events: [], upstreams: [] });
+
+/** Whether what waits must go into two record batches: rows first (R6). */
+const isSplit = ({ rows, others }: Target): boolean =>
+  rows.events.length > 0 && others.events.length > 0;
+
+const statesOf = (rekeyed: Rekeyed | undefined): ReadonlyMap<number, UpstreamState> =>
+  new Map(
+    rekeyed?.upstreams.map(({ partition, watermark, idle, inputSequence }) => [
+      partition,
+      { watermark, idle, inputSequence },
+    ]),
+  );
+
 export class RekeyWriter {
   readonly #targets: readonly Target[];
   readonly #upstreams = new Map<number, UpstreamState>();
+  /** Upstreams whose events are rows of a compacted topic. */
+  readonly #rowUpstreams: ReadonlySet<number>;
   readonly #out = new ByteWriter(64 * 1024);
   readonly #side = new ByteWriter(16 * 1024);
   readonly #alignment: WatermarkAlignment;
@@ -85,12 +112,15 @@ export class RekeyWriter {
     lasts: readonly (Uint8Array | undefined)[],
     upstreams: number,
     limits?: AlignmentLimits,
+    rowUpstreams: ReadonlySet<number> = NONE,
   ) {
+    this.#rowUpstreams = rowUpstreams;
     this.#targets = lasts.map((data) => {
       const last = data === undefined ? undefined : RecordBatch.decode(data);
       const extent = extentOf(last?.rekeyed);
       const epoch = last?.rekeyed?.epoch ?? 0;
-      return { extent, next: extent, epoch, events: [], upstreams: [], bytes: 0, last };
+      const waiting = { rows: nothing(), others: nothing(), bytes: 0 };
+      return { extent, next: extent, epoch, ...waiting, told: statesOf(last?.rekeyed), last };
     });
     this.#position = Math.min(...this.#targets.map(({ extent }) => extent.position));
     // What was known where reading goes on, not where the furthest partition stands.
@@ -132,11 +162,19 @@ export class RekeyWriter {
 
   /** Partitions for which events are waiting. */
   get waiting(): readonly number[] {
-    return [...this.#targets.keys()].filter((p) => this.#targets[p]!.events.length > 0);
+    return [...this.#targets.keys()].filter((partition) => this.isWaiting(partition));
+  }
+
+  isWaiting(partition: number): boolean {
+    const { rows, others } = this.#targets[partition]!;
+    return rows.events.length + others.events.length > 0;
   }
 
   get waitingEvents(): number {
-    return this.#targets.reduce((sum, { events }) => sum + events.length, 0);
+    return this.#targets.reduce(
+      (sum, { rows, others }) => sum + rows.events.length + others.events.length,
+      0,
+    );
   }
 
   /** Partitions whose logs do not say yet how far the upstreams are. */
@@ -211,8 +249,9 @@ export class RekeyWriter {
       const target = this.#targets[routed.partition];
       if (target === undefined || sequence <= includedOf(target.extent, partition)) continue;
       const bytes = routed.event.length + routed.group.length + EVENT_OVERHEAD_BYTES;
-      target.events.push(routed);
-      target.upstreams.push(partition);
+      const waiting = this.#rowUpstreams.has(partition) ? target.rows : target.others;
+      waiting.events.push(routed);
+      waiting.upstreams.push(partition);
       target.bytes += bytes;
       this.#commitEvents++;
       this.#commitBytes += bytes;
@@ -266,7 +305,7 @@ export class RekeyWriter {
 
   /**
    * The next record batch of a partition: its waiting events, and where the upstreams stand. `awake`: those
-   * idle ones whose logs hold more than was routed (R3).
+   * idle ones whose logs hold more than was routed (R3). After `wrote` there may be another (`isWaiting`).
    */
   encode(partition: number, awake: ReadonlySet<number> = NONE): Uint8Array {
     const target = this.#targets[partition]!;
@@ -275,15 +314,15 @@ export class RekeyWriter {
     out.reset();
     side.reset();
     out.varintField(0x08, this.#ingestTime);
-    for (const { event } of target.events) out.bytesField(EVENTS, event);
-    for (const { group } of target.events) side.stringField(GROUPS, group);
-    // After a restart something may be read again that only other partitions have not.
-    target.next = joinExtents(target.extent, this.#gathered);
+    const { events, upstreams } = target.rows.events.length > 0 ? target.rows : target.others;
+    for (const { event } of events) out.bytesField(EVENTS, event);
+    for (const { group } of events) side.stringField(GROUPS, group);
+    target.next = this.#extentAfter(target);
     const { position, held } = target.next;
     const columns = Rekeyed.encode({
       position,
       epoch: target.epoch,
-      upstreams: [...this.#upstreams]
+      upstreams: [...this.#statesAfter(target)]
         .map(([upstream, state]) => ({
           ...state,
           partition: upstream,
@@ -292,23 +331,50 @@ export class RekeyWriter {
         }))
         .toSorted((a, b) => a.partition - b.partition),
       groups: [],
-      partitions: target.upstreams,
-      sequences: target.events.map(({ sequence }) => sequence),
-      indexes: target.events.map(({ index }) => index),
-      ingestTimes: target.events.map(({ ingestTime }) => ingestTime),
-      watermarks: target.events.map(({ watermark }) => watermark ?? NO_WATERMARK),
+      partitions: upstreams,
+      sequences: events.map(({ sequence }) => sequence),
+      indexes: events.map(({ index }) => index),
+      ingestTimes: events.map(({ ingestTime }) => ingestTime),
+      watermarks: events.map(({ watermark }) => watermark ?? NO_WATERMARK),
     }).finish();
     side.raw(columns);
     out.bytesField(REKEYED, side.bytes, 0, side.length);
     return out.finish();
   }
 
+  /** How far a partition's log goes with its next record batch. */
+  #extentAfter(target: Target): LogExtent {
+    // After a restart something may be read again that only other partitions have not.
+    const all = joinExtents(target.extent, this.#gathered);
+    if (!isSplit(target)) return all;
+    const { position, held } = target.extent;
+    const rows = [...this.#rowUpstreams].map(
+      (upstream) => [upstream, includedOf(all, upstream)] as const,
+    );
+    return { position, held: new Map([...held, ...rows]) };
+  }
+
+  /** Where the upstreams stand then. */
+  #statesAfter(target: Target): ReadonlyMap<number, UpstreamState> {
+    if (!isSplit(target)) return this.#upstreams;
+    const isRow = (upstream: number) => this.#rowUpstreams.has(upstream);
+    return new Map([
+      ...[...this.#upstreams].filter(([upstream]) => isRow(upstream)),
+      ...[...target.told].filter(([upstream]) => !isRow(upstream)),
+    ]);
+  }
+
   /** What `encode` gave is in the log. */
   wrote(partition: number): void {
     const target = this.#targets[partition]!;
     target.extent = target.next;
-    target.events = [];
-    target.upstreams = [];
+    if (this.#rowUpstreams.size > 0) target.told = new Map(this.#statesAfter(target));
+    if (isSplit(target)) {
+      target.rows = nothing();
+      return;
+    }
+    target.rows = nothing();
+    target.others = nothing();
     target.bytes = 0;
   }
 

@@ -9,6 +9,7 @@
  *     re-keyed itself is such a source: its log is written first.
  */
 import { Effect, Exit, Scope } from "effect";
+import { isCompacted } from "../../projections/definition/compacted-source.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { rekeyOf, stagedRoutesOf } from "../../projections/definition/rekey.ts";
 import { untilAvailable } from "../commit/until-available.ts";
@@ -71,6 +72,7 @@ interface PartInput {
   readonly spec: TaskSpec<EventBatch>;
   readonly topic: string;
   readonly partition: number;
+  readonly compacted: boolean;
   readonly makeIntake: () => BatchIntake;
 }
 
@@ -153,6 +155,7 @@ class VersionBuild {
           spec,
           topic: topic.definition.name,
           partition,
+          compacted: isCompacted(topic),
           makeIntake: () => intakeOf({ topic, plans: [plan] }),
         })),
       ).flat(),
@@ -162,29 +165,33 @@ class VersionBuild {
 
   readonly #resultParts = (plan: ProjectionPlan, routing: number) => {
     const { version } = this.#options;
-    const { name, partitions } = plan.rekeyed
-      ? rekeyedTopicOf(plan, routing)
-      : plan.topic.definition;
+    const {
+      name,
+      partitions,
+      compacted = false,
+    } = plan.rekeyed ? rekeyedTopicOf(plan, routing) : plan.topic.definition;
     const makeIntake = () =>
       plan.rekeyed ? rekeyedIntakeOf(plan) : intakeOf({ topic: plan.topic, plans: [plan] });
     return Effect.forEach(Array(partitions).keys(), (partition) => {
       const spec = partitionSpec(plan, version, partition);
-      return this.#partOf({ spec, topic: name, partition, makeIntake });
+      return this.#partOf({ spec, topic: name, partition, compacted, makeIntake });
     });
   };
 
   readonly #partOf = Effect.fnUntraced(function* (
     this: VersionBuild,
-    { spec, topic, partition, makeIntake }: PartInput,
+    { spec, topic, partition, compacted, makeIntake }: PartInput,
   ) {
     const { ports } = this.#options;
     const bounds = yield* untilAvailable(ports.events.bounds(topic, partition));
-    this.#recordsTotal += bounds.last + 1 - bounds.first;
+    let passed = bounds.first - 1;
+    this.#recordsTotal += bounds.last - passed;
     const task = new TaskActor(spec, ports.results, this.#settings);
     const actor = new PartitionActor(
       {
         topic,
         partition,
+        compacted,
         events: ports.events,
         snapshots: ports.snapshots,
         settings: this.#settings,
@@ -192,7 +199,11 @@ class VersionBuild {
         from: undefined,
         until: bounds.last,
         rebuild: () => Effect.void,
-        onApplied: (_, records) => this.#applied(records),
+        onApplied: ({ position }, records) => {
+          // In a compacted log more is passed than read.
+          this.#applied(records, position - passed);
+          passed = position;
+        },
       },
       [task],
     );
@@ -251,8 +262,8 @@ class VersionBuild {
     return this.#parts.reduce((sum, { task }) => sum + task.core.progress().books.events, 0);
   }
 
-  #applied(records: readonly LogRecord[]): void {
-    this.#records += records.length;
+  #applied(records: readonly LogRecord[], passed: number): void {
+    this.#records += passed;
     for (const { data } of records) this.#bytes += data.byteLength;
     this.#enter(this.#phase);
   }

@@ -12,7 +12,7 @@ import { counter } from "./metrics.ts";
 
 /** What runs, as the metric says it, and for whom. */
 export interface Loop {
-  readonly loop: "heartbeat" | "ticks" | "promotions" | "trimming" | "retention";
+  readonly loop: "heartbeat" | "ticks" | "promotions" | "trimming" | "retention" | "compaction";
   readonly of: string;
 }
 

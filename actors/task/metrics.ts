@@ -55,6 +55,10 @@ export const ENGINE_METRICS = {
     name: "tidemark_log_gaps_total",
     help: "Partitions stopped because records were deleted before they were read. Alarm on it.",
   },
+  compacted: {
+    name: "tidemark_compacted_record_batches_total",
+    help: "Record batches deleted from logs of compacted topics, and of joins with one as their table.",
+  },
   loopRestarts: {
     name: "tidemark_loop_restarts_total",
     help: "Background loops started again after a defect, by loop. Alarm on it.",

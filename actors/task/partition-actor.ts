@@ -3,7 +3,8 @@
  * and decoded once, whatever the number of projections, and applied to every task that has not seen
  * it yet.
  *
- * P1. Sequences follow each other without a gap, or reading stops for good (RELIABILITY T7).
+ * P1. Sequences follow each other without a gap, or reading stops for good (RELIABILITY T7). A compacted log
+ *     has holes: what it lacks, the tasks that read it can do without.
  * P2. Between two yields every task stands at the end of a record batch.
  * P3. Reading waits while a task's output outgrows the log (back-pressure).
  * P4. A task that is over, or must be rebuilt, leaves; the others go on.
@@ -35,6 +36,8 @@ export type EventTask = TaskActor<EventBatch>;
 export interface PartitionOptions {
   readonly topic: string;
   readonly partition: number;
+  /** The log may have holes. */
+  readonly compacted?: boolean;
   readonly events: EventLog["Service"];
   readonly snapshots: SnapshotStore["Service"];
   readonly settings: EngineSettings;
@@ -76,6 +79,9 @@ export class PartitionActor {
     this.#batches = counter("recordBatches", { topic: options.topic });
   }
 
+  get #compacted(): boolean {
+    return this.#options.compacted ?? false;
+  }
   /** Last sequence read. */
   get position(): number {
     return this.#position;
@@ -141,7 +147,7 @@ export class PartitionActor {
       for (const task of this.tasks) task.startOver();
     }
     for (const task of this.tasks) {
-      task.begin(restored ? "snapshot" : "log", this.#position + 1);
+      task.begin(restored ? "snapshot" : "log", this.#position + 1, this.#compacted);
     }
     yield* Effect.logDebug(
       `${this.snapshotName} goes on from ${restored ? "its snapshot" : "the log"} ` +
@@ -152,7 +158,8 @@ export class PartitionActor {
 
   readonly #restore = Effect.fnUntraced(function* (this: PartitionActor, first: number) {
     const { from } = this.#options;
-    if (from === undefined || from.snapshot.inputSequence + 1 < first) return false;
+    if (from === undefined) return false;
+    if (!this.#compacted && from.snapshot.inputSequence + 1 < first) return false;
     const { inputSequence, shared, tasks } = from.snapshot;
     try {
       this.#intake.restore(shared);
@@ -174,7 +181,7 @@ export class PartitionActor {
     const stream = eventsStream(this.#options.topic, this.#options.partition);
     for (const task of this.tasks) {
       const read = task.marker.inputSequence;
-      if (read > 0 && first > read + 1) {
+      if (read > 0 && first > read + 1 && !this.#compacted) {
         task.quarantine(new LogGap({ stream, expected: read + 1, found: first }).message);
       } else if (last < read) {
         task.quarantine(
@@ -189,7 +196,8 @@ export class PartitionActor {
     const { topic, partition, events, until } = this.#options;
     while (true) {
       const from = this.#position + 1;
-      const done = yield* untilAvailable(events.open(topic, partition, from)).pipe(
+      const opened = events.open(topic, partition, from, this.#compacted);
+      const done = yield* untilAvailable(opened).pipe(
         Effect.flatMap((reader) => this.#readOn(reader, until ?? Infinity)),
         Effect.scoped,
         Effect.catchTag("LogGap", (gap) => this.#startLater(gap)),
@@ -239,7 +247,11 @@ export class PartitionActor {
     let bytes = 0;
     for (const record of records) {
       if (record.sequence > until) return;
-      if (record.sequence !== this.#position + 1) return yield* this.#gap(record.sequence);
+      if (record.sequence !== this.#position + 1) {
+        if (!this.#compacted) return yield* this.#gap(record.sequence);
+        // What a marker names may be gone: then its state is there before what follows.
+        for (const task of this.tasks) task.compareBefore(record.sequence);
+      }
       this.#atLogStart = false;
       const batch = this.#intake.read(record.sequence, record.data);
       if (batch.count > 0) this.#lastEventAt = now;

@@ -24,6 +24,8 @@ export interface EngineSettings {
   readonly alignment: AlignmentLimits;
   readonly trimEveryMs: number;
   readonly resultsRetentionMs: number;
+  /** How often the logs of compacted topics are looked at. */
+  readonly compactEveryMs: number;
   /** How long a drain may take before what is left is abandoned to recovery. */
   readonly drainMsMax: number;
 }
@@ -40,5 +42,6 @@ export const DEFAULT_SETTINGS: EngineSettings = {
   alignment: ALIGNMENT_LIMITS,
   trimEveryMs: 180_000,
   resultsRetentionMs: 24 * 3_600_000,
+  compactEveryMs: 600_000,
   drainMsMax: 10_000,
 };

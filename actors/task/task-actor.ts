@@ -142,11 +142,11 @@ export class TaskActor<Input> {
 
   /**
    * The state is loaded and input follows from `fromSequence` on. When the marker lies before it
-   * there is nothing to re-read.
+   * there is nothing to re-read. A compacted log lacks records, wherever it begins.
    */
-  begin(from: "snapshot" | "log", fromSequence: number): void {
+  begin(from: "snapshot" | "log", fromSequence: number, compacted = false): void {
     this.#send({ type: "loaded", from });
-    this.#logWasCut = from === "log" && fromSequence > 1;
+    this.#logWasCut = from === "log" && (fromSequence > 1 || compacted);
     if (fromSequence > this.marker.inputSequence) this.#compare();
   }
 

@@ -11,6 +11,7 @@ import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import {
   inputOf,
   rekeyOf,
+  rowUpstreamsOf,
   stagedRoutesOf,
   topicRoutesOf,
 } from "../../projections/definition/rekey.ts";
@@ -116,7 +117,7 @@ export class RoutingStage {
 
   /**
    * What one flush of the relay appends: to all partitions, or to those that have events. `most`: it is cut off
-   * after so many partitions, and then is to be restarted.
+   * after so many record batches, and then is to be restarted.
    */
   relay(to: "all" | "waiting" = "all", most = Infinity): readonly RoutedBatch[] {
     for (const table of this.#tables) {
@@ -131,16 +132,22 @@ export class RoutingStage {
       for (const { upstream, position } of left) this.#catchUp(upstream, position);
       left = writer.held.filter(({ upstream }) => writer.mayGoOn(upstream));
     }
-    return (to === "all" ? writer.behind : writer.waiting).slice(0, most).map((partition) => {
-      const data = writer.encode(partition);
-      writer.wrote(partition);
-      this.#lasts[partition] = data;
-      return { partition, data };
-    });
+    const batches: RoutedBatch[] = [];
+    for (const partition of to === "all" ? writer.behind : writer.waiting) {
+      do {
+        if (batches.length === most) return batches;
+        const data = writer.encode(partition);
+        writer.wrote(partition);
+        this.#lasts[partition] = data;
+        batches.push({ partition, data });
+      } while (writer.isWaiting(partition));
+    }
+    return batches;
   }
 
   #makeWriter(): RekeyWriter {
-    return new RekeyWriter(this.#lasts, this.#rekey.upstreams, this.#limits);
+    const { upstreams } = this.#rekey;
+    return new RekeyWriter(this.#lasts, upstreams, this.#limits, rowUpstreamsOf(this.#rekey));
   }
 
   /** What an upstream was held back of, as far as it may go on. */

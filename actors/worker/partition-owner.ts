@@ -34,6 +34,8 @@ export interface Ports {
 export interface OwnerOptions {
   readonly topic: string;
   readonly partition: number;
+  /** The log may have holes. */
+  readonly compacted?: boolean;
   readonly idleAfterMs: number;
   readonly settings: EngineSettings;
   readonly makeIntake: () => BatchIntake;

@@ -8,6 +8,7 @@
  * H2. One partition that cannot start holds no other back.
  */
 import { Effect, Exit, Scope, Semaphore } from "effect";
+import { isCompacted } from "../../projections/definition/compacted-source.ts";
 import type { ProjectionPlan, TopicPlan } from "../../projections/definition/plan.ts";
 import { activeVersionOf } from "../relay/active-versions.ts";
 import type { ActiveVersions } from "../relay/active-versions.ts";
@@ -67,7 +68,8 @@ export class ProjectionHost {
         .filter((partition) => ownsPartition(slot, partition))
         .map((partition) => {
           const makeIntake = () => intakeOf(topicPlans);
-          const owned = { topic: name, partition, idleAfterMs, settings, makeIntake };
+          const compacted = isCompacted(topicPlans.topic);
+          const owned = { topic: name, partition, compacted, idleAfterMs, settings, makeIntake };
           return { ...topicPlans, partition, owner: new PartitionOwner(owned, ports) };
         });
     });

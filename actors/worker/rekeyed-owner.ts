@@ -9,7 +9,7 @@
  */
 import { Effect, Exit, Fiber, Scope, Semaphore } from "effect";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
-import { rekeyOf } from "../../projections/definition/rekey.ts";
+import { rekeyOf, rowUpstreamsOf } from "../../projections/definition/rekey.ts";
 import { untilAvailable } from "../commit/until-available.ts";
 import { RekeyRelay } from "../rekey/rekey-relay.ts";
 import { lookAtUpstreams } from "../rekey/upstream.ts";
@@ -43,6 +43,7 @@ export const rekeyRelayOf = (
     topic: rekeyedTopicOf(plan, version),
     upstreams: rekeyOf(plan).upstreams,
     look: lookAtUpstreams(plan, version, ports),
+    rowUpstreams: rowUpstreamsOf(rekeyOf(plan)),
     results: ports.results,
     rekeyed: ports.rekeyed,
     limits: alignment,
@@ -104,6 +105,7 @@ export class RekeyedOwner {
     yield* untilAvailable(ports.rekeyed.ensure(topic));
     const options = {
       topic: topic.name,
+      compacted: topic.compacted ?? false,
       idleAfterMs: plan.topic.definition.idleAfterMs,
       settings,
       makeIntake: () => rekeyedIntakeOf(plan),

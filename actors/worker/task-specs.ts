@@ -1,7 +1,13 @@
 /** Makes tasks from plans: which core runs, and under which name it commits. */
 import { unionOfColumns } from "../../projections/definition/columns.ts";
 import type { ProjectionPlan, RowsOf, TopicPlan } from "../../projections/definition/plan.ts";
-import { inputOf, rekeyOf, stagesOf, topicRoutesOf } from "../../projections/definition/rekey.ts";
+import {
+  inputOf,
+  rekeyOf,
+  rowUpstreamsOf,
+  stagesOf,
+  topicRoutesOf,
+} from "../../projections/definition/rekey.ts";
 import type { RekeyPlan, RoutePlan } from "../../projections/definition/rekey.ts";
 import { routedTopic } from "../../proto/subjects.ts";
 import type { TaskId } from "../../proto/subjects.ts";
@@ -118,6 +124,7 @@ export const rekeyedTopicOf = (plan: ProjectionPlan, version: number): RekeyedTo
   partitions: rekeyOf(plan).partitions,
   // Of several sources the longest.
   retentionMs: plan.topic.definition.retentionMs,
+  ...(rowUpstreamsOf(rekeyOf(plan)).size > 0 && { compacted: true }),
 });
 
 export const mergeSpec = (plan: ProjectionPlan, version: number): TaskSpec<MergeInput> => ({

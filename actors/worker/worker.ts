@@ -27,6 +27,7 @@ import { keepRunning } from "../task/keep-running.ts";
 import { DEFAULT_SETTINGS } from "../task/settings.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import { ownsRelays } from "./assignment.ts";
+import { compactRegularly } from "./compaction.ts";
 import { ProjectionHost } from "./projection-host.ts";
 import { trimRegularly } from "./retention.ts";
 import { StatusBoard } from "./status-board.ts";
@@ -150,6 +151,14 @@ export const runWorker = Effect.fn("runWorker")(function* (
           results,
           outlet,
           rekeyed: ports.rekeyed,
+          active,
+          tasks: () => host.tasks,
+        }),
+        compactRegularly({
+          slot,
+          plans,
+          settings,
+          events: ports.events,
           active,
           tasks: () => host.tasks,
         }),

@@ -4,7 +4,8 @@
  * U1. The books are held against the log itself: its events are counted, up to the position that was
  *     committed with the books.
  * U2. Of a log whose head retention has cut, the stretch is audited that both the log and RESULTS still
- *     hold: the books must have grown by the events of that stretch. What came before is not judged.
+ *     hold: the books must have grown by the events of that stretch. What came before is not judged. A compacted
+ *     log is cut where compaction may have deleted record batches last.
  * U3. What cannot be judged is never called balanced.
  */
 import type { Marker } from "../../actors/commit/marker.ts";
@@ -24,6 +25,14 @@ export interface Stretch {
 /** Of the projection, where one task does all its work; else which part of the work is the task's. */
 export type BooksKind = ProjectionKind | TaskId["kind"];
 
+export interface AuditedLog {
+  /** From here on it is whole. */
+  readonly first: number;
+  readonly last: number;
+  /** What lies before `first` is partly there. */
+  readonly compacted: boolean;
+}
+
 export interface AuditInput {
   /** Of a re-keyed projection routing tasks and those that read its own log keep books. */
   readonly kind: BooksKind;
@@ -32,7 +41,7 @@ export interface AuditInput {
   readonly partition: number;
   readonly committed: Balance;
   /** What the log holds: first and last sequence; undefined when its stream is not there. */
-  readonly log: { readonly first: number; readonly last: number } | undefined;
+  readonly log: AuditedLog | undefined;
   /** The earliest commit behind which the whole log is there; undefined where none is needed. */
   readonly base: Balance | undefined;
 }
@@ -74,13 +83,16 @@ export const stretchOf = ({
   if (log.first > to + 1) {
     return { broken: true, why: `the log begins at ${log.first}: events were deleted unread` };
   }
+  const begins = log.compacted
+    ? `the log is compacted before ${log.first}`
+    : `the log begins at ${log.first}`;
   if (base === undefined || base.inputSequence >= to) {
-    return { broken: false, why: `the log begins at ${log.first}, and RESULTS has no older books` };
+    return { broken: false, why: `${begins}, and RESULTS has no older books` };
   }
   return {
     broken: false,
     stretch: { from: base.inputSequence, to },
-    why: `the log begins at ${log.first}: audited after ${base.inputSequence}`,
+    why: `${begins}: audited after ${base.inputSequence}`,
   };
 };
 

@@ -196,7 +196,7 @@ const sameVersion = (a: Found, b: Found): boolean =>
   a.projection === b.projection && a.version === b.version;
 
 /** Behind a name of tasks: where a table runs within a join, the table's. */
-const definitionOf = (
+export const definitionOf = (
   projections: readonly ProjectionDefinition[],
   projection: string,
 ): ProjectionDefinition | undefined => {

@@ -49,6 +49,7 @@ export interface Config {
   /** Where our own servers, the query store and downloaded binaries live. Absolute. */
   readonly dataDir: string;
   readonly snapshotEveryMs: number;
+  readonly compactEveryMs: number;
   readonly retention: { readonly resultsMs: number; readonly deadLettersMs: number };
   readonly logLevel: "debug" | "info" | "warn" | "error";
 }

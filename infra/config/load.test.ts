@@ -85,6 +85,7 @@ describe("a folder without anything", () => {
       redis: { url: undefined },
       dataDir: join(cwd, ".tidemark"),
       snapshotEveryMs: 5000,
+      compactEveryMs: 600_000,
       retention: { resultsMs: 86_400_000, deadLettersMs: 1_209_600_000 },
       logLevel: "info",
     });

@@ -222,6 +222,7 @@ export const loadConfig = async (options: LoadOptions = {}): Promise<Config> => 
     redis: { url: read("redis.url"), port: read("redis.port")! },
     dataDir: resolve(dataFolder, read("dataDir") ?? ""),
     snapshotEveryMs: read("snapshotEvery")!,
+    compactEveryMs: read("compactEvery")!,
     retention: {
       resultsMs: read("retention.results")!,
       deadLettersMs: read("retention.deadLetters")!,

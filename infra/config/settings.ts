@@ -143,6 +143,13 @@ export const SETTINGS = {
     help: "how often workers save their state to Redis",
     range: { min: 100, max: DAY },
   }),
+  compactEvery: setting({
+    variable: "TIDEMARK_COMPACT_EVERY",
+    kind: "duration",
+    default: 10 * MINUTE,
+    help: "how often workers look at the logs of compacted topics",
+    range: { min: 1000, max: DAY },
+  }),
   "retention.results": setting({
     variable: "TIDEMARK_RESULTS_RETENTION",
     kind: "duration",

@@ -1,12 +1,19 @@
 /** EventLog in memory: L1 to L3 of the port, with planned faults. */
-import { Effect, Layer } from "effect";
+import { Clock, Effect, Layer } from "effect";
 import { EventLog, LogGap, LogUnavailable } from "../../actors/ports/event-log.ts";
 import type { LogReader, LogRecord } from "../../actors/ports/event-log.ts";
 import { eventsSubject } from "../../proto/subjects.ts";
 import { Faults } from "./faults.ts";
+import type { StoredMessage } from "./memory-stream.ts";
 import { MemoryBroker, untilChanged, withinLimits } from "./memory-broker.ts";
 
 const all = (): boolean => true;
+
+/** The records that follow each other without a hole, from the first on. */
+const untilHole = (records: readonly StoredMessage[]): readonly StoredMessage[] => {
+  const hole = records.findIndex(({ sequence }, at) => sequence !== records[0]!.sequence + at);
+  return hole < 0 ? records : records.slice(0, hole);
+};
 
 const injected = (stream: string): LogUnavailable =>
   new LogUnavailable({ stream, message: "injected fault" });
@@ -15,6 +22,8 @@ export const memoryEventLog: Layer.Layer<EventLog, never, MemoryBroker | Faults>
   EventLog,
   Effect.gen(function* () {
     const broker = yield* MemoryBroker;
+    const clock = yield* Clock.Clock;
+    broker.now = () => clock.currentTimeMillisUnsafe();
     const faults = yield* Faults;
 
     const bounds = (topic: string, partition: number) =>
@@ -27,6 +36,7 @@ export const memoryEventLog: Layer.Layer<EventLog, never, MemoryBroker | Faults>
       topic: string,
       partition: number,
       fromSequence: number,
+      compacted = false,
     ) {
       const stream = broker.events(topic, partition);
       let expected = fromSequence;
@@ -34,7 +44,7 @@ export const memoryEventLog: Layer.Layer<EventLog, never, MemoryBroker | Faults>
       if (faults.take("events.open", stream.name) !== undefined) {
         return yield* injected(stream.name);
       }
-      if (stream.firstSequence > expected) return yield* gap(stream.firstSequence);
+      if (!compacted && stream.firstSequence > expected) return yield* gap(stream.firstSequence);
       if (expected > stream.lastSequence + 1) return yield* gap(stream.lastSequence);
 
       const next: LogReader["next"] = Effect.gen(function* () {
@@ -42,14 +52,15 @@ export const memoryEventLog: Layer.Layer<EventLog, never, MemoryBroker | Faults>
           return yield* injected(stream.name);
         }
         for (;;) {
-          const first = stream.firstSequence;
-          if (first > expected) return yield* gap(first);
+          const found = stream.from(expected, all);
+          const first = found[0]?.sequence ?? stream.firstSequence;
+          if (!compacted && first > expected) return yield* gap(first);
           const records: readonly LogRecord[] = withinLimits(
-            stream.from(expected, all),
+            compacted ? found : untilHole(found),
             broker.limits,
           ).map(({ sequence, data }) => ({ sequence, data }));
           if (records.length > 0) {
-            expected += records.length;
+            expected = records.at(-1)!.sequence + 1;
             return records;
           }
           yield* untilChanged(stream);
@@ -82,6 +93,27 @@ export const memoryEventLog: Layer.Layer<EventLog, never, MemoryBroker | Faults>
           : Effect.undefined,
       );
 
-    return EventLog.of({ bounds, open, append, appendAfter });
+    const sequenceAt = (topic: string, partition: number, time: number) =>
+      Effect.sync(() => {
+        const { messages, lastSequence } = broker.events(topic, partition);
+        return messages.find((message) => message.time >= time)?.sequence ?? lastSequence + 1;
+      });
+
+    const remove = Effect.fnUntraced(function* (
+      topic: string,
+      partition: number,
+      sequences: readonly number[],
+    ) {
+      const stream = broker.events(topic, partition);
+      for (const sequence of sequences) {
+        // One after the other, as a server does it: a fault leaves the rest.
+        if (faults.take("events.remove", stream.name) !== undefined) {
+          return yield* injected(stream.name);
+        }
+        stream.delete(sequence);
+      }
+    });
+
+    return EventLog.of({ bounds, open, append, appendAfter, sequenceAt, remove });
   }),
 );

@@ -12,6 +12,7 @@ export type FaultPoint =
   | "events.append"
   | "events.open"
   | "events.next"
+  | "events.remove"
   | "ingest.append"
   | "results.append"
   | "results.last"

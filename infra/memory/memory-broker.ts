@@ -23,6 +23,8 @@ export class Broker {
   readonly projections = new MemoryStream(PROJECTIONS_STREAM);
   readonly deadLetters = new MemoryStream(DLQ_STREAM);
   readonly limits: ReadLimits;
+  /** The clock of the streams of events. */
+  now: () => number = () => 0;
   readonly #events = new Map<string, MemoryStream>();
   #appendId = 0;
 
@@ -36,6 +38,7 @@ export class Broker {
     let stream = this.#events.get(name);
     if (stream === undefined) {
       stream = new MemoryStream(name);
+      stream.now = () => this.now();
       this.#events.set(name, stream);
     }
     return stream;

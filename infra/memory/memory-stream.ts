@@ -112,6 +112,12 @@ export class MemoryStream {
     this.#wake();
   }
 
+  /** Deletes one message, if it is there. */
+  delete(sequence: number): void {
+    this.#messages = this.#messages.filter((message) => message.sequence !== sequence);
+    this.#bytes = this.#messages.reduce((sum, message) => sum + message.data.length, 0);
+  }
+
   /** Calls back once, after the next change; the result takes the call back. */
   onChange(callback: () => void): () => void {
     this.#waiters.push(callback);

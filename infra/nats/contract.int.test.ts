@@ -3,6 +3,7 @@ import { Effect, Layer } from "effect";
 import type { OutgoingMessage } from "../../actors/ports/relay-target.ts";
 import {
   EventLogRig,
+  compactedTopic,
   contractPartitions,
   contractTopic,
   eventLogSuite,
@@ -77,7 +78,9 @@ const rigs = Layer.mergeAll(
   ),
 );
 
-const layer = rigs.pipe(Layer.provideMerge(natsTestLayer(topic)));
+const layer = rigs.pipe(
+  Layer.provideMerge(natsTestLayer(topic, { ...topic, name: compactedTopic, compacted: true })),
+);
 
 eventLogSuite("NATS", layer);
 ingestLogSuite("NATS", layer);

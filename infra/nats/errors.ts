@@ -47,6 +47,22 @@ export class PartitionsChanged extends Schema.TaggedError<PartitionsChanged>()(
   }
 }
 
+/** Whether a topic is compacted is fixed when it is made. */
+export class CompactionChanged extends Schema.TaggedError<CompactionChanged>()(
+  "CompactionChanged",
+  { topic: Schema.String, compacted: Schema.Boolean },
+) {
+  override get message(): string {
+    const [is, instead] = this.compacted
+      ? ["is compacted, but it is configured without", `set "compacted" to true`]
+      : ["is not compacted, but it is configured with", `leave it out`];
+    return (
+      `topic ${this.topic} ${is} "compacted"; this is fixed when a topic is made: ${instead}, or configure a ` +
+      `topic of another name and publish the rows to it`
+    );
+  }
+}
+
 /** A stream of a topic that holds events is gone. */
 export class StreamMissing extends Schema.TaggedError<StreamMissing>()("StreamMissing", {
   topic: Schema.String,
@@ -87,6 +103,8 @@ export const JS = {
   streamNotFound: 10059,
   streamNameInUse: 10058,
   messageNotFound: 10037,
+  sequenceNotFound: 10043,
+  deleteFailed: 10057,
   accountResourcesExceeded: 10002,
   insufficientResources: 10023,
   memoryResourcesExceeded: 10028,

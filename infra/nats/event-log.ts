@@ -6,7 +6,7 @@ import { AppendError } from "../../actors/ports/ingest-log.ts";
 import { eventsStream } from "../../proto/subjects.ts";
 import { Connection } from "./connection.ts";
 import { LogMovedOn, makeAppender } from "./ingest-log.ts";
-import { streamInfo, unavailable } from "./jetstream-api.ts";
+import { deleteMessage, storedMessage, streamInfo, unavailable } from "./jetstream-api.ts";
 import { openReader } from "./pull-reader.ts";
 
 export const natsEventLog: Layer.Layer<EventLog, never, Connection> = Layer.effect(
@@ -26,13 +26,37 @@ export const natsEventLog: Layer.Layer<EventLog, never, Connection> = Layer.effe
       );
     };
 
-    const open = (topic: string, partition: number, fromSequence: number) =>
+    const open = (topic: string, partition: number, fromSequence: number, compacted = false) =>
       openReader(link, {
         stream: eventsStream(topic, partition),
         filters: [],
         fromSequence,
-        contiguous: true,
+        contiguous: compacted ? "compacted" : true,
       });
+
+    const sequenceAt = Effect.fnUntraced(function* (
+      topic: string,
+      partition: number,
+      time: number,
+    ): Effect.fn.Return<number, LogUnavailable> {
+      const stream = eventsStream(topic, partition);
+      // Asked first: a record that comes meanwhile is younger than any time that was meant.
+      const { last } = yield* bounds(topic, partition);
+      const first = yield* storedMessage(link, stream, {
+        next_by_subj: ">",
+        start_time: new Date(time).toISOString(),
+      }).pipe(Effect.mapError(unavailable(stream)));
+      return first?.seq ?? last + 1;
+    });
+
+    const remove = Effect.fnUntraced(function* (
+      topic: string,
+      partition: number,
+      sequences: readonly number[],
+    ): Effect.fn.Return<void, LogUnavailable> {
+      const stream = eventsStream(topic, partition);
+      for (const seq of sequences) yield* deleteMessage(link, stream, seq);
+    });
 
     const append = (topic: string, partition: number, data: Uint8Array, last?: number) =>
       Effect.tryPromise({
@@ -56,6 +80,8 @@ export const natsEventLog: Layer.Layer<EventLog, never, Connection> = Layer.effe
       append: (topic, partition, data) =>
         append(topic, partition, data).pipe(Effect.catchTag("LogMovedOn", Effect.die)),
       appendAfter,
+      sequenceAt,
+      remove,
     });
   }),
 );

@@ -4,6 +4,7 @@ export {
   JetStreamMissing,
   NatsTooOld,
   NatsUnreachable,
+  CompactionChanged,
   PartitionsChanged,
   StreamMissing,
   StreamRefused,

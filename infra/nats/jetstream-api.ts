@@ -100,6 +100,24 @@ export const purge = (
 ): Effect.Effect<{ readonly purged: number }, ApiFailure> =>
   request(link, `$JS.API.STREAM.PURGE.${stream}`, what);
 
+/** Deletes one message, its bytes on the disk not overwritten; one that is gone already is no error. */
+export const deleteMessage = (
+  link: Link,
+  stream: string,
+  seq: number,
+): Effect.Effect<void, LogUnavailable> =>
+  request(link, `$JS.API.STREAM.MSG.DELETE.${stream}`, { seq, no_erase: true }).pipe(
+    Effect.catchIf(
+      // Before the stream's first message one code stands for all that can fail; only its text tells which.
+      ({ code, description }) =>
+        code === JS.sequenceNotFound ||
+        (code === JS.deleteFailed && /no message found/i.test(description)),
+      () => Effect.void,
+    ),
+    Effect.mapError(unavailable(stream)),
+    Effect.asVoid,
+  );
+
 export type { ConsumerConfig, StreamConfig, StreamInfo };
 
 export interface StoredMessage {

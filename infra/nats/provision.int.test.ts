@@ -70,6 +70,34 @@ describe("provision", () => {
   );
 
   test(
+    "lets record batches of a compacted topic be deleted, and nothing go by age",
+    Effect.gen(function* () {
+      yield* provision({ topics: [topic("rows", { compacted: true })] });
+      yield* provision({ topics: [topic("rows", { compacted: true, retentionMs: 60_000 })] });
+      expect(yield* configOf("EVENTS_rows_1")).toMatchObject({ max_age: 0, deny_delete: false });
+    }),
+  );
+
+  test(
+    "refuses to make a topic compacted that is not, or the other way round, and says what to do",
+    Effect.gen(function* () {
+      yield* provision({ topics: [topic("whole"), topic("compact", { compacted: true })] });
+      const compacted = topic("whole", { compacted: true });
+      const error = yield* Effect.flip(provision({ topics: [topic("unmade-2"), compacted] }));
+      expect(error).toMatchObject({ _tag: "CompactionChanged", compacted: false });
+      expect(error.message).toBe(
+        'topic whole is not compacted, but it is configured with "compacted"; this is fixed when a topic is ' +
+          "made: leave it out, or configure a topic of another name and publish the rows to it",
+      );
+      expect(yield* Effect.flip(configOf("EVENTS_unmade-2_0"))).toMatchObject({ code: 10059 });
+      const whole = yield* Effect.flip(provision({ topics: [topic("compact")] }));
+      expect(whole).toMatchObject({ _tag: "CompactionChanged", compacted: true });
+      expect(whole.message).toContain('set "compacted" to true');
+      expect(yield* configOf("EVENTS_compact_0")).toMatchObject({ max_age: 0 });
+    }),
+  );
+
+  test(
     "refuses another number of partitions, and makes nothing",
     Effect.gen(function* () {
       yield* provision({ topics: [topic("fixed")] });

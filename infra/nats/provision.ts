@@ -4,7 +4,7 @@
  *
  * V1. No stream ever loses messages by provisioning: limits and retention change, names, storage and
  *     partitions do not.
- * V2. Only the EVENTS of topics have a max_age. RESULTS keeps the last commit of every task, PROJECTIONS,
+ * V2. Only the EVENTS of topics have a max_age, and not those of compacted topics. RESULTS keeps the last commit of every task, PROJECTIONS,
  *     DLQ and the logs of re-keyed projections keep the relay's cursor, however long nobody writes;
  *     age is enforced by those who know which message must stay (`ResultLog.trim`, `retention.ts`).
  *
@@ -23,7 +23,13 @@ import {
   relayCursorSubject,
 } from "../../proto/subjects.ts";
 import { Connection } from "./connection.ts";
-import { JS, PartitionsChanged, StreamMissing, StreamRefused } from "./errors.ts";
+import {
+  CompactionChanged,
+  JS,
+  PartitionsChanged,
+  StreamMissing,
+  StreamRefused,
+} from "./errors.ts";
 import { type ApiFailure, request, streamInfo, unavailable } from "./jetstream-api.ts";
 import type { Link } from "./link.ts";
 
@@ -32,6 +38,8 @@ export interface TopicStreams {
   readonly name: string;
   readonly partitions: number;
   readonly retentionMs: number;
+  /** Its record batches go one by one, once nothing in them is needed (`actors/compact`). */
+  readonly compacted?: boolean;
   /** Per partition. */
   readonly maxBytes: number;
 }
@@ -42,7 +50,8 @@ export interface ProvisionOptions {
   readonly replicas?: number;
 }
 
-export type ProvisionError = PartitionsChanged | StreamMissing | StreamRefused | LogUnavailable;
+export type ProvisionError =
+  CompactionChanged | PartitionsChanged | StreamMissing | StreamRefused | LogUnavailable;
 
 /** Newer than the client's types. */
 type Config = Partial<StreamConfig> & {
@@ -70,10 +79,11 @@ const durable = (name: string, subjects: string[], replicas: number) => ({
 });
 
 const eventsConfig = (topic: TopicStreams, partition: number, replicas: number): Config => {
-  const { name, retentionMs, maxBytes, partitions } = topic;
+  const { name, retentionMs, maxBytes, partitions, compacted = false } = topic;
   return {
     ...durable(eventsStream(name, partition), [eventsSubject(name, partition)], replicas),
-    max_age: retentionMs * nanosecondsPerMs,
+    deny_delete: !compacted,
+    max_age: compacted ? 0 : retentionMs * nanosecondsPerMs,
     max_bytes: maxBytes,
     // A window longer than what is kept is refused by the server.
     duplicate_window: Math.min(duplicateWindowMs, retentionMs) * nanosecondsPerMs,
@@ -129,6 +139,8 @@ const existingConfig = (link: Link, stream: string) =>
 
 /** Age of the log of a re-keyed projection, which has no max_age: see V2. */
 export const retentionKey = "tidemark.retention_ms";
+/** In place of the age: age alone deletes nothing of it. */
+const COMPACTED = "compacted";
 
 /** A stream that only the engine writes: its last message says where the relay goes on (V2). */
 export const rekeyedConfig = (
@@ -137,9 +149,10 @@ export const rekeyedConfig = (
   replicas: number,
 ): Config => ({
   ...durable(eventsStream(topic.name, partition), [eventsSubject(topic.name, partition)], replicas),
+  deny_delete: topic.compacted !== true,
   metadata: {
     [partitionsKey]: `${topic.partitions}`,
-    [retentionKey]: `${topic.retentionMs}`,
+    [retentionKey]: topic.compacted === true ? COMPACTED : `${topic.retentionMs}`,
   },
 });
 
@@ -182,7 +195,7 @@ export const streamNames = Effect.fnUntraced(function* (link: Link, subject: str
   }
 });
 
-const checkPartitions = Effect.fnUntraced(function* (
+const checkTopic = Effect.fnUntraced(function* (
   link: Link,
   topic: TopicStreams,
 ): Effect.fn.Return<void, ProvisionError> {
@@ -195,6 +208,11 @@ const checkPartitions = Effect.fnUntraced(function* (
   for (const name of names) {
     const info = yield* streamInfo(link, name).pipe(Effect.mapError(refused(name)));
     holdsEvents ||= info.state.last_seq > 0;
+    // The server takes neither back: deletes that are denied, and what an age has deleted.
+    const compacted = (info.config as Config).deny_delete !== true;
+    if (compacted !== (topic.compacted === true)) {
+      return yield* new CompactionChanged({ topic: topic.name, compacted });
+    }
     // A run that was cut off has made some of the streams: each says how many there are to be.
     const existing = Number((info.config as Config).metadata?.[partitionsKey] ?? names.length);
     if (existing !== topic.partitions) {
@@ -215,7 +233,7 @@ export const provision = Effect.fn("provision")(function* (
 ): Effect.fn.Return<void, ProvisionError, Connection> {
   const link = yield* Connection;
   const { topics, replicas = 1 } = options;
-  for (const topic of topics) yield* checkPartitions(link, topic);
+  for (const topic of topics) yield* checkTopic(link, topic);
   for (const wanted of sharedConfigs(replicas)) yield* ensureStream(link, wanted);
   for (const topic of topics) {
     for (let partition = 0; partition < topic.partitions; partition++) {

@@ -4,7 +4,8 @@
  *
  * P1. Messages are handed out in stream order, each once.
  * P2. With `contiguous`, a sequence that is not the next one is a LogGap, for good. An ordered consumer
- *     of JetStream would jump over deleted history without a word.
+ *     of JetStream would jump over deleted history without a word. A compacted log has holes: there, only an
+ *     end before what was read is one. That none of what is there is left out, the consumer sees to (D1).
  * P3. What has arrived is bounded in bytes; the server sends no more until it is taken.
  * P4. Interrupting `next` loses nothing.
  */
@@ -23,8 +24,8 @@ export interface PullSource {
   /** All subjects when empty. */
   readonly filters: readonly string[];
   readonly fromSequence: number;
-  /** Whether every sequence must come (P2). */
-  readonly contiguous: boolean;
+  /** Whether every sequence must come (P2). `compacted`: but for those that were deleted on purpose. */
+  readonly contiguous: boolean | "compacted";
 }
 
 const reattachDelayMinMs = 50;
@@ -99,7 +100,7 @@ export class PullReader {
       if (contiguous) {
         const first = state.messages === 0 ? state.last_seq + 1 : state.first_seq;
         if (behind) return yield* this.#fail(state.last_seq);
-        if (first > this.#expected) return yield* this.#fail(first);
+        if (contiguous === true && first > this.#expected) return yield* this.#fail(first);
       } else if (behind) {
         return yield* this.#unavailable(
           `${stream} was to be read from sequence ${this.#expected} but ends at ${state.last_seq}: ` +
@@ -175,9 +176,8 @@ export class PullReader {
   readonly #deliver = (delivery: Delivery, bytes: number): void => {
     if (this.#failure !== undefined) return;
     const { sequence } = delivery;
-    const isNext = this.#source.contiguous
-      ? sequence === this.#expected
-      : sequence >= this.#expected;
+    const isNext =
+      this.#source.contiguous === true ? sequence === this.#expected : sequence >= this.#expected;
     if (!isNext) {
       this.#fail(sequence);
       this.detach();

@@ -43,7 +43,7 @@ export const trimTarget = Effect.fnUntraced(function* (
 });
 
 /**
- * Trims the logs of re-keyed projections, each by its own retention: those that a relay writes now, and
+ * Trims the logs of re-keyed projections, each by its own retention, but for compacted ones: those that a relay writes now, and
  * those of versions that have been replaced. The last message stays: it says where the relay goes on.
  */
 export const trimRekeyed = Effect.fnUntraced(function* (

@@ -46,6 +46,7 @@ const main = Effect.gen(function* () {
       plans: projections,
       settings: {
         snapshotEveryMs: config.snapshotEveryMs,
+        compactEveryMs: config.compactEveryMs,
         resultsRetentionMs: config.retention.resultsMs,
       },
       board,

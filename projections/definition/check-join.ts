@@ -11,6 +11,7 @@ import {
 } from "./check-expression.ts";
 import { checkKey } from "./check-key.ts";
 import type { KindChecker } from "./checked-kind.ts";
+import { checkCompactedSide } from "./compacted-source.ts";
 import { unionOfColumns } from "./columns.ts";
 import type {
   AsOfDefinition,
@@ -68,6 +69,13 @@ export const joinKind: KindChecker<JoinPlan> = {
     const left = side("left");
     const right = side("right");
     const { within, asOf } = checkMatch(given, right?.scope, mistakes);
+    const whereOfJoin = (given["where"] ?? undefined) as Expression | undefined;
+    [left, right].forEach((each, index) => {
+      if (each?.part === undefined || each.part.table !== undefined) return;
+      const { key, where } = each.definition;
+      const compared = { side: SIDES[index]!, topic: each.part.topic, key, where, whereOfJoin };
+      checkCompactedSide({ ...compared, asOf: within === undefined }, mistakes);
+    });
     const mode = checkMode(given["mode"], asOf !== undefined, mistakes);
     const sides = left?.scope && right?.scope && { left: left.scope, right: right.scope };
     const pair = sides && scopeOf(sides);

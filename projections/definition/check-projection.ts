@@ -10,6 +10,7 @@ import type { ProjectionBase, ProjectionDefinition, SubjectsDefinition } from ".
 import { suggestion } from "./did-you-mean.ts";
 import { DEFAULT_KIND, KINDS } from "./kinds.ts";
 import { checkKey, isEventKey } from "./check-key.ts";
+import { refuseCompacted } from "./compacted-source.ts";
 import type { NamedSource } from "./checked-kind.ts";
 import type { FieldColumn, ProjectionKind, ProjectionPlan, TopicPlan } from "./plan.ts";
 import { at, BUCKETS, shown, type Mistakes } from "./reading.ts";
@@ -70,6 +71,7 @@ export const checkProjection = (
   const name = checkName(given["name"], "name", mistakes);
   const description = mistakes.text(given["description"] ?? "", "description");
   const topicName = checkTopicName(given["topic"], mistakes, apart ? undefined : topic);
+  if (topic !== undefined && !apart) refuseCompacted(topic, "topic", mistakes);
   const types = checkTypes(given["types"] ?? [], mistakes, topic);
   const isRead = (name: string, index: number): boolean =>
     types.length === 0 ||

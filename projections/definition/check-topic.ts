@@ -29,6 +29,7 @@ export const TOPIC_KEYS = [
   "dedupeHorizonMs",
   "idleAfterMs",
   "retentionMs",
+  "compacted",
   "maxBytes",
 ] as const satisfies readonly (keyof TopicDefinition)[];
 
@@ -85,6 +86,7 @@ export const checkTopic = (
     range = NOT_NEGATIVE,
   ) => mistakes.duration(given[key] ?? TOPIC_DEFAULTS[key], where(key), range)!;
   const maxBytes = given["maxBytes"] ?? TOPIC_DEFAULTS.maxBytes;
+  const compacted = mistakes.boolean(given["compacted"] ?? false, where("compacted"));
   return {
     name: checkName(given["name"], where("name"), mistakes)!,
     partitions: mistakes.whole(
@@ -104,6 +106,7 @@ export const checkTopic = (
     dedupeHorizonMs: duration("dedupeHorizonMs", DEDUPE_HORIZON),
     idleAfterMs: duration("idleAfterMs", POSITIVE),
     retentionMs: duration("retentionMs", POSITIVE),
+    ...(compacted === true && { compacted }),
     maxBytes:
       maxBytes === -1
         ? -1

@@ -311,6 +311,11 @@ export interface TopicDefinition {
   readonly dedupeHorizonMs: number;
   readonly idleAfterMs: number;
   readonly retentionMs: number;
+  /**
+   * Of each key the newest event is kept for ever: only events that a newer one replaces go after `retentionMs`.
+   * Its rows can be the table of a join as of event time, and nothing else reads it.
+   */
+  readonly compacted?: boolean;
   /** Per partition; the log refuses more, which the gateway hands on as back-pressure. */
   readonly maxBytes: number;
 }

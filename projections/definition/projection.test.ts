@@ -136,7 +136,7 @@ it("names every mistake of a call at once, by the names that were written", () =
   ).toEqual([
     'maxOutOfOrdernes: unknown key. Did you mean "maxOutOfOrderness"? The keys here are "schemas", ' +
       '"types", "partitions", "maxOutOfOrderness", "maxFutureSkew", "dedupeHorizon", "idleAfter", ' +
-      '"retention", "maxBytes"',
+      '"retention", "compacted", "maxBytes"',
     "name: must be a lower-case letter, then lower-case letters, digits or '-', 63 at most, not " +
       '"Flight Events"; "flight-events" would do',
     "partitions: must be a whole number, 1 to 4096, not 5000",

@@ -60,7 +60,10 @@ export interface Rebuildable {
 }
 
 interface RetainedTopic {
-  readonly definition: Pick<TopicDefinition, "name" | "retentionMs" | "maxOutOfOrdernessMs">;
+  readonly definition: Pick<
+    TopicDefinition,
+    "name" | "retentionMs" | "maxOutOfOrdernessMs" | "compacted"
+  >;
 }
 
 interface StateConfig {
@@ -141,6 +144,8 @@ export const rebuildWarning = ({
   sources = [],
 }: Rebuildable): string | undefined => {
   const { name } = definition;
+  // Rows of a compacted topic are kept for as long as they are rows, in the join's own log too.
+  if (sources.some((source) => source.topic.definition.compacted === true)) return undefined;
   const { retentionMs, maxOutOfOrdernessMs } = topic.definition;
   const longest = sources.find((source) => source.topic.definition.retentionMs === retentionMs);
   const { name: kept } = (longest?.topic ?? topic).definition;

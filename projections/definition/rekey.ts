@@ -14,6 +14,7 @@
  *     which of them it came: an event that came by two is there twice.
  */
 import { createHash } from "node:crypto";
+import { isCompacted } from "./compacted-source.ts";
 import { canonicalJson, coveredOf } from "./digest.ts";
 import type { Expression } from "./expression.ts";
 import type { FieldColumn, ProjectionPlan, SourcePlan } from "./plan.ts";
@@ -65,6 +66,16 @@ export const stagesOf = (plan: ProjectionPlan): readonly ProjectionPlan[] =>
 
 /** The route of a table that is re-keyed itself. */
 export type StagedRoute = RoutePlan & { readonly table: ProjectionPlan };
+
+/** Upstreams whose events are rows of a compacted topic. */
+export const rowUpstreamsOf = ({ routes }: RekeyPlan): ReadonlySet<number> =>
+  new Set(
+    routes.flatMap(({ topic, table, firstUpstream }) =>
+      table === undefined && isCompacted(topic)
+        ? Array.from({ length: topic.definition.partitions }, (_, at) => firstUpstream + at)
+        : [],
+    ),
+  );
 
 export interface RekeyPlan {
   readonly routes: readonly RoutePlan[];

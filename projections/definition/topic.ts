@@ -31,6 +31,11 @@ export interface TopicOptions<Type extends string> {
   readonly idleAfter?: Duration;
   /** How long the log keeps events. Default 7 days. */
   readonly retention?: Duration;
+  /**
+   * For a table's rows: the log keeps the newest event of each key for ever; only events that a newer one
+   * replaces go after `retention`. Default false.
+   */
+  readonly compacted?: boolean;
   /** Size of a partition's log at which it refuses more. Default: no limit but the disk. */
   readonly maxBytes?: ByteSize;
 }
@@ -49,6 +54,7 @@ const OPTIONS = [
   "dedupeHorizon",
   "idleAfter",
   "retention",
+  "compacted",
   "maxBytes",
 ] as const satisfies readonly (keyof TopicOptions<string>)[];
 
@@ -78,6 +84,7 @@ export const topic = <const Type extends string>(
             dedupeHorizonMs: given.dedupeHorizon,
             idleAfterMs: given.idleAfter,
             retentionMs: given.retention,
+            compacted: given.compacted,
             maxBytes: given.maxBytes,
           },
           mistakes,

@@ -21,7 +21,7 @@ import { BUCKETS, NOT_NEGATIVE, POSITIVE } from "../definition/reading.ts";
 import { AGGREGATE_DEFINITION } from "./aggregate-schema.ts";
 import { EXPRESSION, EXPRESSION_DEFINITION } from "./expression-schema.ts";
 import { JOIN } from "./join-schema.ts";
-import { bytes, described, DRAFT, duration, object, optional, text, whole } from "./parts.ts";
+import { bytes, described, DRAFT, duration, flag, object, optional, text, whole } from "./parts.ts";
 import type { Schema } from "./parts.ts";
 import { PATTERN, PATTERN_DEFINITIONS } from "./pattern-schema.ts";
 import { WINDOW_PROJECTION } from "./window-projection-schema.ts";
@@ -129,6 +129,10 @@ const TOPIC_OPTIONS: { readonly [Key in (typeof TOPIC_KEYS)[number]]: Schema } =
   retentionMs: described(
     "How long the log keeps events.",
     orDefault(duration(POSITIVE), "retentionMs"),
+  ),
+  compacted: described(
+    "For a table's rows: the newest event of each key is kept for ever; others go after retentionMs.",
+    { default: false, ...(optional(flag) as object) },
   ),
   maxBytes: described(
     "Size of a partition's log at which it takes no more; -1 for no limit.",

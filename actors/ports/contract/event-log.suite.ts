@@ -1,4 +1,4 @@
-/** What every EventLog must do: L1 to L3 of the port. */
+/** What every EventLog must do: L1 to L5 of the port. */
 import { Context, Effect, Fiber } from "effect";
 import type { Layer } from "effect";
 import { describe, expect } from "vitest";
@@ -10,6 +10,8 @@ import { suiteRuntime } from "./suite-runtime.ts";
 /** Topic "contract" with at least this many partitions, all empty. */
 export const contractTopic = "contract";
 export const contractPartitions = 16;
+/** The same, of a compacted topic. */
+export const compactedTopic = "contract-compacted";
 
 export class EventLogRig extends Context.Service<
   EventLogRig,
@@ -183,6 +185,76 @@ export const eventLogSuite = <E>(
         expect(error).toMatchObject({ _tag: "LogGap", expected: read + 1, found: 60 });
         expect(yield* Effect.flip(reader.next)).toMatchObject({ _tag: "LogGap" });
       }).pipe(Effect.scoped),
+    );
+
+    const compactedWith = Effect.fnUntraced(function* (count: number, size?: number) {
+      const log = yield* EventLog;
+      const partition = used++;
+      for (const index of upTo(count)) {
+        yield* log.append(compactedTopic, partition, bytesOf(index + 1, size));
+      }
+      return { log, partition };
+    });
+
+    test(
+      "L4: a reader of a compacted log gets all that is there, whatever was removed",
+      Effect.gen(function* () {
+        const { log, partition } = yield* compactedWith(12);
+        yield* log.remove(compactedTopic, partition, [1, 2, 5, 6, 9]);
+        expect(yield* log.bounds(compactedTopic, partition)).toEqual({ first: 3, last: 12 });
+        const reader = yield* log.open(compactedTopic, partition, 1, true);
+        const records = yield* take(reader, 7);
+        expect(sequences(records)).toEqual([3, 4, 7, 8, 10, 11, 12]);
+        expect(records.every((one) => sameBytes(one.data, bytesOf(one.sequence)))).toBe(true);
+        const within = yield* log.open(compactedTopic, partition, 6, true);
+        expect(sequences(yield* take(within, 5))).toEqual([7, 8, 10, 11, 12]);
+        yield* log.append(compactedTopic, partition, bytesOf(13));
+        expect(sequences(yield* take(reader, 1))).toEqual([13]);
+      }).pipe(Effect.scoped),
+    );
+
+    test(
+      "L4: what is removed ahead of a reader is no gap, and nothing else is left out",
+      Effect.gen(function* () {
+        const { log, partition } = yield* compactedWith(60, 500_000);
+        const reader = yield* log.open(compactedTopic, partition, 1, true);
+        const read = sequences(yield* reader.next).slice();
+        const removed = range(1, 60).filter((sequence) => sequence % 3 === 0 && sequence < 60);
+        yield* log.remove(compactedTopic, partition, removed);
+        const seen = [...read];
+        while (seen.at(-1) !== 60) seen.push(...sequences(yield* reader.next));
+        expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+        const kept = range(1, 60).filter((sequence) => !removed.includes(sequence));
+        expect(kept.filter((sequence) => !seen.includes(sequence))).toEqual([]);
+        expect(seen.length).toBeLessThan(60);
+      }).pipe(Effect.scoped),
+    );
+
+    test(
+      "L4: a log that is read as a whole one has no holes, and a compacted one does not end early",
+      Effect.gen(function* () {
+        const { log, partition } = yield* compactedWith(6);
+        yield* log.remove(compactedTopic, partition, [4]);
+        const whole = yield* log.open(compactedTopic, partition, 1);
+        const error = yield* Effect.flip(take(whole, 6));
+        expect(error).toMatchObject({ _tag: "LogGap", expected: 4, found: 5 });
+        const beyond = yield* Effect.flip(log.open(compactedTopic, partition, 8, true));
+        expect(beyond).toMatchObject({ _tag: "LogGap", expected: 8, found: 6 });
+      }).pipe(Effect.scoped),
+    );
+
+    test(
+      "L5: what is gone may be removed again, and sequences are found by time",
+      Effect.gen(function* () {
+        const { log, partition } = yield* compactedWith(4);
+        yield* log.remove(compactedTopic, partition, [1, 3]);
+        yield* log.remove(compactedTopic, partition, [3, 1]);
+        expect(yield* log.bounds(compactedTopic, partition)).toEqual({ first: 2, last: 4 });
+        expect(yield* log.sequenceAt(compactedTopic, partition, 0)).toBe(2);
+        const year2100 = 4_102_444_800_000;
+        expect(yield* log.sequenceAt(compactedTopic, partition, year2100)).toBe(5);
+        expect(yield* log.sequenceAt(compactedTopic, used++, 0)).toBe(1);
+      }),
     );
   });
 };

@@ -14,13 +14,22 @@ import {
   auditBooks,
   stretchOf,
   type Audit,
+  type AuditedLog,
   type AuditInput,
   type Balance,
   type BooksKind,
 } from "../books-audit.ts";
 import { CliError, EXIT_FAILED } from "../cli-error.ts";
 import { countLog, rangeOf } from "../log-count.ts";
-import { readerOf, shownProjection, survey, type SurveyPlan, type TaskSurvey } from "../survey.ts";
+import { sourceNames } from "../../../projections/definition/join-sources.ts";
+import {
+  definitionOf,
+  readerOf,
+  shownProjection,
+  survey,
+  type SurveyPlan,
+  type TaskSurvey,
+} from "../survey.ts";
 import type { Paint } from "../terminal/colour.ts";
 import { count, counted } from "../terminal/format.ts";
 import { Progress } from "../terminal/progress.ts";
@@ -87,13 +96,41 @@ interface Placed {
   readonly input: AuditInput;
 }
 
-/** After the books were read: the log is then at least as far as they are. */
-const boundsOf = (link: Link, topic: string, partition: number) =>
-  streamInfo(link, eventsStream(topic, partition)).pipe(
-    Effect.map(({ state }) => ({
-      first: state.messages === 0 ? state.last_seq + 1 : state.first_seq,
-      last: state.last_seq,
-    })),
+/** How old a record batch is at least that compaction has deleted; undefined: the log is not compacted. */
+const compactedAfterMs = (task: TaskSurvey, { topics, projections }: SurveyPlan) => {
+  const read = topics.find(({ name }) => name === task.topic);
+  if (read !== undefined) {
+    return read.compacted === true ? Math.max(read.retentionMs, read.dedupeHorizonMs) : undefined;
+  }
+  const definition = definitionOf(projections, task.projection);
+  const names: readonly (string | undefined)[] =
+    definition === undefined ? [] : sourceNames(definition, projections);
+  const sources = topics.filter(({ name }) => names.includes(name));
+  if (!sources.some(({ compacted }) => compacted === true)) return undefined;
+  return Math.max(...sources.map(({ retentionMs }) => retentionMs));
+};
+
+/** After the books were read: the log is then at least as far as they are, and as whole. */
+const boundsOf = (
+  link: Link,
+  topic: string,
+  partition: number,
+  compactedAfter: number | undefined,
+): Effect.Effect<AuditedLog | undefined, ApiFailure> =>
+  Effect.gen(function* () {
+    const stream = eventsStream(topic, partition);
+    const { state } = yield* streamInfo(link, stream);
+    const last = state.last_seq;
+    if (compactedAfter === undefined || state.messages === last) {
+      return { first: state.messages === 0 ? last + 1 : state.first_seq, last, compacted: false };
+    }
+    const now = yield* Clock.currentTimeMillis;
+    const young = yield* storedMessage(link, stream, {
+      next_by_subj: ">",
+      start_time: new Date(now - compactedAfter).toISOString(),
+    });
+    return { first: young?.seq ?? last + 1, last, compacted: true };
+  }).pipe(
     // A topic that was never provisioned.
     Effect.catchTag("ApiFailure", (failure) =>
       failure.code === JS.streamNotFound ? Effect.undefined : Effect.fail(failure),
@@ -111,7 +148,14 @@ const place = Effect.fnUntraced(function* (
   plan: SurveyPlan,
 ): Effect.fn.Return<Placed, ApiFailure> {
   const { projection, version, partition, marker, topic, inputPartition } = task;
-  const log = topic === undefined ? undefined : yield* boundsOf(link, topic, inputPartition);
+  const whole =
+    topic === undefined
+      ? undefined
+      : yield* boundsOf(link, topic, inputPartition, compactedAfterMs(task, plan));
+  // Nothing that was not read is ever compacted.
+  const log = whole?.compacted
+    ? { ...whole, first: Math.min(whole.first, marker.inputSequence + 1) }
+    : whole;
   const cut = log !== undefined && log.first > 1 && log.first <= marker.inputSequence + 1;
   const subject = commitSubject(task);
   const base = cut ? yield* findBase(link, subject, log.first - 1, marker) : undefined;

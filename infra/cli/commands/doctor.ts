@@ -122,10 +122,10 @@ const checkStreams = (link: Link, plan: SurveyPlan) =>
       const shared = [RESULTS_STREAM, PROJECTIONS_STREAM, DLQ_STREAM];
       const findings = [
         ...examine(shared, { maxAgeMs: 0, maxBytes: undefined }),
-        ...plan.topics.flatMap(({ name, partitions, retentionMs, maxBytes }) =>
+        ...plan.topics.flatMap(({ name, partitions, retentionMs, maxBytes, compacted }) =>
           examine(
             Array.from({ length: partitions }, (_, partition) => eventsStream(name, partition)),
-            { maxAgeMs: retentionMs, maxBytes },
+            { maxAgeMs: compacted === true ? 0 : retentionMs, maxBytes },
           ),
         ),
       ];

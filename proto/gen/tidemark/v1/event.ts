@@ -121,7 +121,8 @@ export interface Upstream {
   inputSequence: number;
   /**
    * Up to which RESULTS sequence its events are in the log, where that is not
-   * Rekeyed.position: the relay holds it back, for it is ahead of the others.
+   * Rekeyed.position: the relay holds it back, for it is ahead of the others; or
+   * its events are rows of a table, which are written before others.
    */
   position?: number | undefined;
 }
