@@ -205,3 +205,32 @@ test("Q3: a log is read again when it is worth it", () =>
       expect(count.readings).toBeGreaterThan(once);
     }),
   ));
+
+test("Q4: of the log of a version that was replaced all goes that is old, but for its end", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const { fiber } = yield* work();
+      yield* fill(log);
+      yield* until(() => idsIn(log, VIA).includes(`o${ROWS - 1}`));
+      yield* Fiber.interrupt(fiber);
+      const { lastSequence } = log.events(VIA, 0);
+      expect(idsIn(log, VIA)).toContain("steady");
+      const rows = idsIn(log, "prices");
+      yield* Effect.forkScoped(
+        compactRegularly({
+          slot: { index: 0, workers: 1 },
+          plans: [PLAN],
+          settings,
+          events: yield* EventLog,
+          tasks: () => [],
+          active: new Map([["priced", { version: 2, routing: 2 }]]),
+        }),
+      );
+      yield* until(() => !idsIn(log, VIA).includes("steady"));
+      expect(log.events(VIA, 0).lastSequence).toBe(lastSequence);
+      expect(log.events(VIA, 0).messages.at(-1)!.sequence).toBe(lastSequence);
+      // The topic itself is not that version's.
+      expect(idsIn(log, "prices")).toEqual(rows);
+    }),
+  ));

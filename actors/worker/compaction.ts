@@ -8,7 +8,8 @@
  *     a duplicate may come of anything.
  * Q3. A log is read again when what may go has grown by a quarter of what stayed last time: so all passes together
  *     read no more than a few times what was ever written.
- * Q4. The log of a version that another has replaced is not looked at.
+ * Q4. Of the log of a version that another has replaced nobody needs a row any more: all goes that is old, but for the
+ *     last record batch. It may be gone altogether, or be one that age alone trims; then there is nothing to do.
  */
 import { Clock, Effect, Metric } from "effect";
 import { isCompacted } from "../../projections/definition/compacted-source.ts";
@@ -19,7 +20,7 @@ import type { TaskId } from "../../proto/subjects.ts";
 import { compactLog } from "../compact/compact-log.ts";
 import type { Compacted, CompactedLog } from "../compact/compact-log.ts";
 import type { EventLog } from "../ports/event-log.ts";
-import { activeVersionOf } from "../relay/active-versions.ts";
+import { activeVersionOf, FIRST_VERSION } from "../relay/active-versions.ts";
 import type { ActiveVersions } from "../relay/active-versions.ts";
 import { keepRunning } from "../task/keep-running.ts";
 import { counter } from "../task/metrics.ts";
@@ -54,6 +55,8 @@ interface OwnedLog extends Omit<CompactedLog, "watermark"> {
   readonly readers: readonly TaskId[];
   /** Whether rows come into force with event time: see `CompactedLog.watermark`. */
   readonly inEventTime: boolean;
+  /** Q4. */
+  readonly superseded?: boolean;
 }
 
 const GROWTH_MIN = 0.25;
@@ -101,16 +104,28 @@ const joinLogs = (
     // It was looked for before the events were routed.
     dedupeHorizonMs: 0,
   };
+  const versionsBefore = upTo(routing - FIRST_VERSION).map((at) => FIRST_VERSION + at);
   return upTo(partitions)
     .filter((partition) => ownsPartition(slot, partition))
-    .map((partition) => ({
-      topic: name,
-      partition,
-      rules,
-      ageMs: retentionMs,
-      readers: [partitionSpec(plan, version, partition).id],
-      inEventTime: true,
-    }));
+    .flatMap((partition): readonly OwnedLog[] => [
+      {
+        topic: name,
+        partition,
+        rules,
+        ageMs: retentionMs,
+        readers: [partitionSpec(plan, version, partition).id],
+        inEventTime: true,
+      },
+      ...versionsBefore.map((old) => ({
+        topic: rekeyedTopicOf(plan, old).name,
+        partition,
+        rules: { ...rules, rowTypes: [] },
+        ageMs: retentionMs,
+        readers: [],
+        inEventTime: false,
+        superseded: true,
+      })),
+    ]);
 };
 
 const logsOf = (options: CompactionOptions): readonly OwnedLog[] => {
@@ -169,9 +184,11 @@ export const compactRegularly = Effect.fnUntraced(function* (
       (log) =>
         compact(log).pipe(
           Effect.catch((error) =>
-            Effect.logWarning(
-              `${log.topic}/${log.partition} is not compacted this time: ${error.message}`,
-            ),
+            log.superseded
+              ? Effect.void
+              : Effect.logWarning(
+                  `${log.topic}/${log.partition} is not compacted this time: ${error.message}`,
+                ),
           ),
         ),
       { discard: true },
