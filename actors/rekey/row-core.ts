@@ -1,6 +1,6 @@
 /**
  * The core that computes a projection's results as rows of a table: the projection's own, which publishes
- * what makes rows, however often anybody wants to see its results (T3 of TableCore).
+ * what makes rows, however often anybody wants to see its results (T2 of TableRows).
  *
  * R1. Of windows that end: what they hold when they close, and its corrections and retractions. Where the
  *     projection is merged, these are put together from partials.

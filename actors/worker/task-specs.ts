@@ -16,11 +16,12 @@ import { Intake } from "../intake/intake.ts";
 import type { RekeyedTopic } from "../ports/rekey-log.ts";
 import { RekeyedIntake } from "../rekey/rekeyed-intake.ts";
 import { PartialMergeCore } from "../rekey/partial-merge-core.ts";
-import { PartialRoutingCore } from "../rekey/partial-routing-core.ts";
+import { OutputRoutingCore } from "../rekey/output-routing-core.ts";
+import { PARTIALS } from "../rekey/partials-output.ts";
 import { makeMergedRowCore, makePartialRowCore, makeRowCore } from "../rekey/row-core.ts";
 import { RoutingCore } from "../rekey/routing-core.ts";
 import type { RoutingOptions } from "../rekey/routing-core.ts";
-import { TableCore, watermarkOfEvent, watermarkOfUpdate } from "../rekey/table-core.ts";
+import { TableRows } from "../rekey/table-rows-output.ts";
 import { makeCore, makeMergeCore } from "../task/cores.ts";
 import type { MergeInput } from "../task/merge-core.ts";
 import type { BatchIntake } from "../task/partition-actor.ts";
@@ -66,13 +67,12 @@ const rowsSpec = (
     definitionDigest: rekey.digest,
     table: tableNameOf(join),
     makeCore: () =>
-      new TableCore({
+      new OutputRoutingCore({
         rekey,
-        route,
         core: merges
           ? new PartialMergeCore(makeMergedRowCore(plan, version))
           : makeRowCore(plan, version, partition),
-        watermarkOf: merges ? watermarkOfUpdate : watermarkOfEvent,
+        output: new TableRows(route),
       }),
   };
 };
@@ -112,7 +112,8 @@ export const routingSpecs = (
 const makeRoutingCore = (options: RoutingOptions): TaskCore<EventBatch> => {
   const { plan, rekey, version, partition } = options;
   if (plan.rowsOf?.merges !== true) return new RoutingCore(options);
-  return new PartialRoutingCore(rekey, makePartialRowCore(plan, version, partition));
+  const core = makePartialRowCore(plan, version, partition);
+  return new OutputRoutingCore({ rekey, core, output: PARTIALS });
 };
 
 const routesFrom = (topic: TopicPlan, rekey: RekeyPlan): readonly RoutePlan[] =>

@@ -8,7 +8,7 @@
  * K2. The second stage reads the same payloads. Only its key is another column, the group, and what
  *     did not pass `where` is not there.
  * K3. A table, whose events are the results of a projection, has a route like any source. What passes its rows on
- *     are the tasks that publish these results (`actors/rekey/table-core.ts`). Where these read a log of the table's
+ *     are the tasks that publish these results (`actors/rekey/output-routing-core.ts`). Where these read a log of the table's
  *     own it is re-keyed itself, beside the join (`stagesOf`), and its route's upstreams are partitions of that log.
  * K4. A route for each source. Where there are several, the type of an event in the second stage tells by
  *     which of them it came: an event that came by two is there twice.
