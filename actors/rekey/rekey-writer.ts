@@ -203,7 +203,8 @@ export class RekeyWriter {
     const held = this.#held.get(commit.partition);
     this.#position = sequence;
     if (held === undefined) this.#add(sequence, commit);
-    else held.skipped = sequence;
+    // Else the reader that brings what was stepped over was faster, and has brought it.
+    else if (sequence > held.position) held.skipped = sequence;
   }
 
   /** Upstreams that are held back, and after which RESULTS sequence of theirs they would go on. */
@@ -221,8 +222,9 @@ export class RekeyWriter {
     const held = this.#held.get(commit.partition)!;
     held.position = sequence;
     this.#add(sequence, commit);
-    // Then what comes from now on is not to be stepped over.
-    const hasAll = sequence >= held.skipped && sequence >= held.unsure;
+    // Then what comes from now on is not to be stepped over. What is ahead of the others' reader has still to come to it.
+    const hasAll =
+      sequence >= held.skipped && sequence >= held.unsure && sequence <= this.#position;
     if (endsCommit(commit) && hasAll) this.#held.delete(commit.partition);
   }
 
@@ -230,7 +232,7 @@ export class RekeyWriter {
   confirm(upstream: number, last: number): void {
     const held = this.#held.get(upstream);
     if (held === undefined || last > held.position || held.skipped > held.position) return;
-    this.#held.delete(upstream);
+    if (held.position <= this.#position) this.#held.delete(upstream);
   }
 
   /** Nothing more will come that one could wait for: nobody is held back any more. */
@@ -360,8 +362,16 @@ export class RekeyWriter {
     const isRow = (upstream: number) => this.#rowUpstreams.has(upstream);
     return new Map([
       ...[...this.#upstreams].filter(([upstream]) => isRow(upstream)),
-      ...[...target.told].filter(([upstream]) => !isRow(upstream)),
+      ...[...target.told]
+        .filter(([upstream]) => !isRow(upstream))
+        .map(([upstream, state]) => [upstream, this.#stillIdle(upstream, state)] as const),
     ]);
+  }
+
+  /** R3: what was told of an upstream that is to be written after the rows. More of it may be waiting. */
+  #stillIdle(upstream: number, told: UpstreamState): UpstreamState {
+    const { inputSequence } = this.#upstreams.get(upstream) ?? told;
+    return told.idle && inputSequence > told.inputSequence ? { ...told, idle: false } : told;
   }
 
   /** What `encode` gave is in the log. */
