@@ -4,10 +4,11 @@ import { describe, expect } from "vitest";
 import { suiteRuntime } from "../../actors/ports/contract/suite-runtime.ts";
 import { utf8 } from "../../actors/ports/contract/bytes.ts";
 import { EventLog } from "../../actors/ports/event-log.ts";
+import { RekeyLog } from "../../actors/ports/rekey-log.ts";
 import { RelayTarget } from "../../actors/ports/relay-target.ts";
 import { Connection } from "./connection.ts";
 import { request, streamInfo } from "./jetstream-api.ts";
-import { provision } from "./provision.ts";
+import { provision, retentionKey } from "./provision.ts";
 import type { TopicStreams } from "./provision.ts";
 import { trimTarget } from "./retention.ts";
 import { Servers, natsTestLayer } from "./testing.ts";
@@ -94,6 +95,34 @@ describe("provision", () => {
       expect(whole).toMatchObject({ _tag: "CompactionChanged", compacted: true });
       expect(whole.message).toContain('set "compacted" to true');
       expect(yield* configOf("EVENTS_compact_0")).toMatchObject({ max_age: 0 });
+    }),
+  );
+
+  test(
+    "leaves the log of a re-keyed version as it was made, whichever definition is configured now",
+    Effect.gen(function* () {
+      yield* provision({ topics: [] });
+      const log = yield* RekeyLog;
+      const logOf = (name: string, retentionMs: number) => ({ name, partitions: 1, retentionMs });
+      const aged = logOf("via_aged_1", 3_600_000);
+      const rows = { ...logOf("via_rows_1", 3_600_000), compacted: true };
+      yield* log.ensure(aged);
+      yield* log.ensure(rows);
+      yield* log.ensure({ ...aged, compacted: true });
+      yield* log.ensure(logOf(rows.name, 60_000));
+      expect(yield* configOf("EVENTS_via_aged_1_0")).toMatchObject({
+        deny_delete: true,
+        metadata: { [retentionKey]: "3600000" },
+      });
+      expect(yield* configOf("EVENTS_via_rows_1_0")).toMatchObject({
+        deny_delete: false,
+        metadata: { [retentionKey]: "compacted" },
+      });
+      // Its own definition may keep events for as long as it likes.
+      yield* log.ensure(logOf(aged.name, 60_000));
+      expect(yield* configOf("EVENTS_via_aged_1_0")).toMatchObject({
+        metadata: { [retentionKey]: "60000" },
+      });
     }),
   );
 

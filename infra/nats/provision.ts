@@ -156,9 +156,20 @@ export const rekeyedConfig = (
   },
 });
 
-export const ensureStream = Effect.fnUntraced(function* (
+const updateStream = (link: Link, existing: Config, wanted: Config) => {
+  const { name } = wanted;
+  const metadata = { ...existing.metadata, ...wanted.metadata };
+  return request(link, `$JS.API.STREAM.UPDATE.${name}`, { ...existing, ...wanted, metadata }).pipe(
+    Effect.mapError(refused(name)),
+    Effect.asVoid,
+  );
+};
+
+/** `mayChange`: whether one that is there is to become what is wanted. */
+const ensureStream = Effect.fnUntraced(function* (
   link: Link,
   wanted: Config,
+  mayChange: (existing: Config) => boolean = () => true,
 ): Effect.fn.Return<void, StreamRefused | LogUnavailable> {
   const { name } = wanted;
   const existing = yield* existingConfig(link, name);
@@ -167,15 +178,21 @@ export const ensureStream = Effect.fnUntraced(function* (
     yield* request(link, `$JS.API.STREAM.CREATE.${name}`, wanted).pipe(
       Effect.mapError(refused(name)),
     );
-  } else if (!isAsWanted(existing, wanted)) {
-    const metadata = { ...existing.metadata, ...wanted.metadata };
-    yield* request(link, `$JS.API.STREAM.UPDATE.${name}`, {
-      ...existing,
-      ...wanted,
-      metadata,
-    }).pipe(Effect.mapError(refused(name)));
+  } else if (mayChange(existing) && !isAsWanted(existing, wanted)) {
+    yield* updateStream(link, existing, wanted);
   }
 });
+
+/**
+ * The log of a re-keyed version. Whether it is compacted is fixed when it is made. If now it were to be the other way
+ * round, the definition is not that of its version, which will not go on with this one but may be restored: then
+ * it stays as it is, since what an age deletes is gone for ever, and so is the permission to compact.
+ */
+export const ensureRekeyed = (
+  link: Link,
+  wanted: Config,
+): Effect.Effect<void, StreamRefused | LogUnavailable> =>
+  ensureStream(link, wanted, (existing) => existing.deny_delete === wanted.deny_delete);
 
 interface StreamNames {
   readonly total: number;

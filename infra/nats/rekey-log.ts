@@ -8,7 +8,7 @@ import { compareAndAppend } from "./compare-and-append.ts";
 import { Connection } from "./connection.ts";
 import { JS } from "./errors.ts";
 import { request, storedMessage, streamInfo, unavailable } from "./jetstream-api.ts";
-import { ensureStream, rekeyedConfig } from "./provision.ts";
+import { ensureRekeyed, rekeyedConfig } from "./provision.ts";
 
 const upTo = (count: number): readonly number[] => [...Array(count).keys()];
 
@@ -23,7 +23,7 @@ export const natsRekeyLog: Layer.Layer<RekeyLog, never, Connection> = Layer.effe
         Effect.mapError(unavailable(RESULTS_STREAM)),
       );
       for (const partition of upTo(topic.partitions)) {
-        yield* ensureStream(link, rekeyedConfig(topic, partition, config.num_replicas)).pipe(
+        yield* ensureRekeyed(link, rekeyedConfig(topic, partition, config.num_replicas)).pipe(
           Effect.catchTag("StreamRefused", ({ stream, message }) =>
             Effect.fail(new LogUnavailable({ stream, message })),
           ),
