@@ -65,7 +65,8 @@ export class RekeyRelay {
   #reason: string | undefined;
   readonly #parts = new CommitAssembler();
   #lag = 0;
-  #released = false;
+  /** Last RESULTS sequence that there will be, once it is known. */
+  #end: number | undefined;
 
   constructor(options: RekeyRelayOptions) {
     this.#options = options;
@@ -92,14 +93,14 @@ export class RekeyRelay {
 
   /**
    * Waits until everything up to a RESULTS sequence is in the log, or the relay is over. Nothing will come after it,
-   * so nothing is held back any more.
+   * so in the end nothing is held back any more.
    */
   reached(sequence: number): Effect.Effect<void> {
     return Effect.gen({ self: this }, function* () {
       yield* this.#oneAtATime.withPermit(
         Effect.sync(() => {
-          this.#released = true;
-          this.#writer.release();
+          this.#end = sequence;
+          this.#writer.endAt(sequence);
         }),
       );
       while (!this.over && (this.#state === "starting" || this.#writer.written < sequence)) {
@@ -146,7 +147,7 @@ export class RekeyRelay {
       limits,
       rowUpstreams,
     );
-    if (this.#released) writer.release();
+    if (this.#end !== undefined) writer.endAt(this.#end);
     this.#sequences = yield* Effect.forEach(
       partitions,
       (partition) => {

@@ -100,6 +100,42 @@ describe("an upstream that is held back", () => {
   });
 });
 
+test("R5: when all is routed, those that are held back still go on side by side, to the end", () => {
+  const writer = new RekeyWriter([undefined], 3, { events: 1, bytes: Infinity });
+  const at = (watermark: number): Said => ({ watermark, events: [0, 1] });
+  const commits = [
+    commitOf(SLOW, 1, { watermark: 0 }),
+    commitOf(2, 1, { watermark: 0 }),
+    ...[100, 200, 300].map((watermark, i) => commitOf(FAST, i + 2, at(watermark))),
+    ...[150, 250, 350].map((watermark, i) => commitOf(2, i + 2, at(watermark))),
+    commitOf(SLOW, 2, { watermark: 1 }),
+  ];
+  const gather = (from: number, to: number) => {
+    for (let sequence = from; sequence <= to; sequence++) {
+      writer.gather(sequence, commits[sequence - 1]!);
+    }
+  };
+  const going = (): readonly number[] =>
+    writer.held.map(({ upstream }) => upstream).filter((upstream) => writer.mayGoOn(upstream));
+  const catchUp = (sequence: number) => writer.catchUp(sequence, commits[sequence - 1]!);
+  gather(1, 6);
+  writer.endAt(commits.length);
+  // The slow one has still to come.
+  expect(going()).toEqual([]);
+  gather(7, commits.length);
+  expect(going()).toEqual([FAST]);
+  catchUp(4);
+  expect(going()).toEqual([2]);
+  catchUp(7);
+  expect(going()).toEqual([FAST]);
+  catchUp(5);
+  expect(going()).toEqual([2]);
+  catchUp(8);
+  expect(writer.held).toEqual([]);
+  expect(eventsIn(written(writer))).toHaveLength(12);
+  expect(writer.written).toBe(commits.length);
+});
+
 test("R3: where rows are written first, nobody is idle of whom more is to be written after them", () => {
   const writer = new RekeyWriter([undefined], 2, undefined, new Set([FAST]));
   const idleIn = (data: Uint8Array): readonly boolean[] =>

@@ -100,9 +100,12 @@ export class RekeyWriter {
   readonly #out = new ByteWriter(64 * 1024);
   readonly #side = new ByteWriter(16 * 1024);
   readonly #alignment: WatermarkAlignment;
+  readonly #upstreamCount: number;
   readonly #held = new Map<number, Held>();
   #ingestTime = 0;
   #position = 0;
+  /** Last RESULTS sequence that there will be. */
+  #end = Number.POSITIVE_INFINITY;
   /** Events and bytes of the commit at hand. */
   #commitEvents = 0;
   #commitBytes = 0;
@@ -127,6 +130,7 @@ export class RekeyWriter {
     const behind = this.#targets.find(({ extent }) => extent.position === this.#position)?.last;
     this.#ingestTime = behind?.ingestTime ?? 0;
     this.#resume();
+    this.#upstreamCount = upstreams;
     this.#alignment = new WatermarkAlignment(upstreams, limits);
     this.#alignment.resume(this.#upstreams);
   }
@@ -205,6 +209,7 @@ export class RekeyWriter {
     if (held === undefined) this.#add(sequence, commit);
     // Else the reader that brings what was stepped over was faster, and has brought it.
     else if (sequence > held.position) held.skipped = sequence;
+    this.#noteEnds();
   }
 
   /** Upstreams that are held back, and after which RESULTS sequence of theirs they would go on. */
@@ -225,19 +230,35 @@ export class RekeyWriter {
     // Then what comes from now on is not to be stepped over. What is ahead of the others' reader has still to come to it.
     const hasAll =
       sequence >= held.skipped && sequence >= held.unsure && sequence <= this.#position;
-    if (endsCommit(commit) && hasAll) this.#held.delete(commit.partition);
+    if (endsCommit(commit) && hasAll) this.#letGo(commit.partition);
   }
 
   /** `last`: of the commits of an upstream the last one in RESULTS, as of a moment ago. */
   confirm(upstream: number, last: number): void {
     const held = this.#held.get(upstream);
     if (held === undefined || last > held.position || held.skipped > held.position) return;
-    if (held.position <= this.#position) this.#held.delete(upstream);
+    if (held.position <= this.#position) this.#letGo(upstream);
   }
 
-  /** Nothing more will come that one could wait for: nobody is held back any more. */
-  release(): void {
-    this.#alignment.release();
+  #letGo(upstream: number): void {
+    this.#held.delete(upstream);
+    this.#noteEnds();
+  }
+
+  /**
+   * After this RESULTS sequence nothing more will come. An upstream of which all was gathered holds nobody back then;
+   * those that are still held back go on side by side, as ever.
+   */
+  endAt(sequence: number): void {
+    this.#end = sequence;
+    this.#noteEnds();
+  }
+
+  #noteEnds(): void {
+    if (this.#position < this.#end) return;
+    for (let upstream = 0; upstream < this.#upstreamCount; upstream++) {
+      if (!this.#held.has(upstream)) this.#alignment.end(upstream);
+    }
   }
 
   /** Upstreams of `idleUpstreams` that are not. */

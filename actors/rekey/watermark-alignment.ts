@@ -4,7 +4,7 @@
  *
  * A1. What is ahead can do nothing there but wait. So once too much waits, the upstreams that are ahead are held
  *     back, until less does or the slowest is as far: no result is later for it.
- * A2. The slowest is never held back. One that is idle holds nobody back, one that was not heard of all.
+ * A2. The slowest is never held back. One that is idle, or has ended, holds nobody back, one that was not heard of all.
  * A3. An account that begins anew, over a log that is there, takes it that as much waits as may.
  */
 
@@ -32,6 +32,8 @@ interface Waiting {
 interface Lane {
   watermark: number;
   idle: boolean;
+  /** No more will come of it. */
+  ended: boolean;
   /** In the order in which they came; those before `from` wait no more. */
   waiting: Waiting[];
   from: number;
@@ -50,7 +52,6 @@ export class WatermarkAlignment {
   readonly #lanes = new Map<number, Lane>();
   #events = 0;
   #bytes = 0;
-  #released = false;
   /** Of the slowest upstream that holds others back. */
   #floor = Number.NEGATIVE_INFINITY;
 
@@ -89,7 +90,8 @@ export class WatermarkAlignment {
   #laneOf(upstream: number): Lane {
     let lane = this.#lanes.get(upstream);
     if (lane === undefined) {
-      lane = { watermark: Number.NEGATIVE_INFINITY, idle: false, waiting: [], from: 0 };
+      const watermark = Number.NEGATIVE_INFINITY;
+      lane = { watermark, idle: false, ended: false, waiting: [], from: 0 };
       this.#lanes.set(upstream, lane);
     }
     return lane;
@@ -101,15 +103,16 @@ export class WatermarkAlignment {
     this.#settle();
   }
 
-  /** From now on nobody waits: nothing will come that one could wait for. */
-  release(): void {
-    this.#released = true;
+  /** Nothing more will come of an upstream that one could wait for: from now on it holds nobody back. */
+  end(upstream: number): void {
+    this.#laneOf(upstream).ended = true;
+    this.#settle();
   }
 
   #settle(): void {
     let floor = Number.POSITIVE_INFINITY;
-    for (const { idle, watermark } of this.#lanes.values()) {
-      if (!idle && watermark < floor) floor = watermark;
+    for (const { idle, ended, watermark } of this.#lanes.values()) {
+      if (!idle && !ended && watermark < floor) floor = watermark;
     }
     this.#floor = this.#lanes.size < this.#upstreams ? Number.NEGATIVE_INFINITY : floor;
     for (const lane of this.#lanes.values()) this.#forget(lane);
@@ -131,13 +134,13 @@ export class WatermarkAlignment {
 
   #exceeds(share: number): boolean {
     const { events, bytes } = this.#limits;
-    if (this.#released) return false;
     return this.#events > events * share || this.#bytes > bytes * share;
   }
 
   #isAhead(upstream: number): boolean {
     const lane = this.#lanes.get(upstream);
-    return lane !== undefined && !lane.idle && lane.watermark > this.#floor;
+    if (lane === undefined || lane.idle || lane.ended) return false;
+    return lane.watermark > this.#floor;
   }
 
   /** Whether no more of an upstream is to be taken for now. */
