@@ -207,8 +207,9 @@ export class RekeyWriter {
     const held = this.#held.get(commit.partition);
     this.#position = sequence;
     if (held === undefined) this.#add(sequence, commit);
-    // Else the reader that brings what was stepped over was faster, and has brought it.
     else if (sequence > held.position) held.skipped = sequence;
+    // The reader that brings what was stepped over was faster.
+    else if (endsCommit(commit) && this.#hasAll(held)) this.#letGo(commit.partition);
     this.#noteEnds();
   }
 
@@ -227,10 +228,8 @@ export class RekeyWriter {
     const held = this.#held.get(commit.partition)!;
     held.position = sequence;
     this.#add(sequence, commit);
-    // Then what comes from now on is not to be stepped over. What is ahead of the others' reader has still to come to it.
-    const hasAll =
-      sequence >= held.skipped && sequence >= held.unsure && sequence <= this.#position;
-    if (endsCommit(commit) && hasAll) this.#letGo(commit.partition);
+    // Then what comes from now on is not to be stepped over.
+    if (endsCommit(commit) && this.#hasAll(held)) this.#letGo(commit.partition);
   }
 
   /** `last`: of the commits of an upstream the last one in RESULTS, as of a moment ago. */
@@ -238,6 +237,11 @@ export class RekeyWriter {
     const held = this.#held.get(upstream);
     if (held === undefined || last > held.position || held.skipped > held.position) return;
     if (held.position <= this.#position) this.#letGo(upstream);
+  }
+
+  /** Of the upstream all was gathered that came so far, and nothing that has still to come to `gather`. */
+  #hasAll({ position, skipped, unsure }: Held): boolean {
+    return position >= skipped && position >= unsure && position <= this.#position;
   }
 
   #letGo(upstream: number): void {
