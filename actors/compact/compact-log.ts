@@ -10,7 +10,7 @@ import type { Scope } from "effect";
 import type { EventLog, LogGap, LogUnavailable } from "../ports/event-log.ts";
 import { Compaction } from "./compaction.ts";
 import type { CompactionRules } from "./compaction.ts";
-import { DELETED_AT_ONCE_MAX, DELETE_PAUSE_MS } from "./limits.ts";
+import { DELETED_AT_ONCE_MAX, DELETE_PAUSE_MS, GROWTH_MIN } from "./limits.ts";
 
 export interface CompactedLog {
   readonly topic: string;
@@ -24,12 +24,14 @@ export interface CompactedLog {
 }
 
 export interface Compacted {
-  /** Last sequence that was looked at. */
+  /** Up to here nothing more is to be done for now. */
   readonly end: number;
   readonly removed: number;
   /** Record batches that were looked at and stay. */
   readonly kept: number;
-  /** False: event time was not yet far enough for anything to go. */
+  /** Event time at the end. */
+  readonly watermark: number;
+  /** False: what is committed was not yet beyond it, so nothing could go. */
   readonly decided: boolean;
 }
 
@@ -78,14 +80,19 @@ export const compactLog = Effect.fnUntraced(function* (
   end: number,
 ): Effect.fn.Return<Compacted, LogUnavailable | LogGap> {
   const compaction = yield* planOf(events, log, end);
-  const { fullAt, records } = compaction;
-  if (fullAt !== undefined) return yield* compactLog(events, log, fullAt);
-  if (!compaction.done) return { end, removed: 0, kept: records, decided: false };
+  const { fullAt, records, watermark } = compaction;
+  if (fullAt !== undefined) {
+    const first = yield* compactLog(events, log, fullAt);
+    // What lies behind them is looked at next, if they have made room for it.
+    return first.removed >= first.kept * GROWTH_MIN ? first : { ...first, end };
+  }
+  if (!compaction.done) return { end, removed: 0, kept: records, watermark, decided: false };
   const removable = compaction.removable();
   for (let at = 0; at < removable.length; at += DELETED_AT_ONCE_MAX) {
     const some = removable.slice(at, at + DELETED_AT_ONCE_MAX);
     yield* events.remove(log.topic, log.partition, some);
     yield* Effect.sleep(DELETE_PAUSE_MS);
   }
-  return { end, removed: removable.length, kept: records - removable.length, decided: true };
+  const removed = removable.length;
+  return { end, removed, kept: records - removed, watermark, decided: true };
 });

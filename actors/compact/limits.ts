@@ -7,3 +7,6 @@ export const COMPACTED_RECORDS_MAX = 4_194_304;
 /** Record batches that are deleted before others get their turn, and the pause then. */
 export const DELETED_AT_ONCE_MAX = 100;
 export const DELETE_PAUSE_MS = 50;
+
+/** A log is read again when what may go has grown by this share of what stayed. */
+export const GROWTH_MIN = 0.25;

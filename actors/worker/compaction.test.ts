@@ -5,8 +5,11 @@ import { expect, test } from "vitest";
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import { routedTopic } from "../../proto/subjects.ts";
-import { encode, planOf, type Drawn } from "../compact/table-join.suite.ts";
+import { compactLog } from "../compact/compact-log.ts";
+import { encode, planOf, topicRules, type Drawn } from "../compact/table-join.suite.ts";
 import { EventLog } from "../ports/event-log.ts";
+import type { ActiveVersions } from "../relay/active-versions.ts";
+import { RekeyedRun } from "../testkit/rekeyed-run.ts";
 import { broker, Faults, SETTINGS, turns, until, virtually } from "../testkit/virtual-engine.ts";
 import type { Broker } from "../testkit/virtual-engine.ts";
 import { compactRegularly } from "./compaction.ts";
@@ -129,16 +132,17 @@ test("a pass that is cut off between two deletes does no harm, and the next one 
     }),
   ));
 
-/** A log of rows of one key, and passes over it for tasks that have committed so much; counts its readings. */
-const passes = (committed: () => readonly number[]) =>
+interface Committed {
+  readonly subject: string;
+  readonly committedPosition: number;
+  readonly watermark: number;
+}
+
+/** Passes over the logs of tasks that have committed so much; counts their readings. */
+const counted = (tasks: () => readonly Committed[], active: ActiveVersions = new Map()) =>
   Effect.gen(function* () {
-    const log = yield* broker;
     const events = yield* EventLog;
     const count = { readings: 0 };
-    const append = (from: number, to: number) => {
-      for (let i = from; i < to; i++) publish(log, "prices", START + i, price(`p${i}`, "a", i));
-    };
-    append(0, ROWS);
     yield* Effect.forkScoped(
       compactRegularly({
         slot: { index: 0, workers: 1 },
@@ -151,13 +155,8 @@ const passes = (committed: () => readonly number[]) =>
             return events.open(...args);
           },
         },
-        tasks: () =>
-          committed().map((committedPosition) => ({
-            subject: "routed.priced.1.1",
-            committedPosition,
-            watermark: 0,
-          })),
-        active: new Map(),
+        tasks,
+        active,
       }),
     );
     const pass = Effect.gen(function* () {
@@ -165,9 +164,26 @@ const passes = (committed: () => readonly number[]) =>
       yield* turns(50);
       // Deletes are paced.
       yield* TestClock.adjust(1_000);
-      return idsIn(log, "prices");
     });
-    return { append, pass, count };
+    return { pass, count };
+  });
+
+/** A log of rows of one key. */
+const passes = (committed: () => readonly number[]) =>
+  Effect.gen(function* () {
+    const log = yield* broker;
+    const append = (from: number, to: number) => {
+      for (let i = from; i < to; i++) publish(log, "prices", START + i, price(`p${i}`, "a", i));
+    };
+    append(0, ROWS);
+    const { pass, count } = yield* counted(() =>
+      committed().map((committedPosition) => ({
+        subject: "routed.priced.1.1",
+        committedPosition,
+        watermark: 0,
+      })),
+    );
+    return { append, pass: Effect.map(pass, () => idsIn(log, "prices")), count };
   });
 
 const names = (from: number, to: number): readonly string[] =>
@@ -206,6 +222,8 @@ test("Q3: a log is read again when it is worth it", () =>
     }),
   ));
 
+const PROMOTED: ActiveVersions = new Map([["priced", { version: 2, routing: 2 }]]);
+
 test("Q4: of the log of a version that was replaced all goes that is old, but for its end", () =>
   virtually(
     Effect.gen(function* () {
@@ -217,20 +235,77 @@ test("Q4: of the log of a version that was replaced all goes that is old, but fo
       const { lastSequence } = log.events(VIA, 0);
       expect(idsIn(log, VIA)).toContain("steady");
       const rows = idsIn(log, "prices");
-      yield* Effect.forkScoped(
-        compactRegularly({
-          slot: { index: 0, workers: 1 },
-          plans: [PLAN],
-          settings,
-          events: yield* EventLog,
-          tasks: () => [],
-          active: new Map([["priced", { version: 2, routing: 2 }]]),
-        }),
-      );
+      yield* counted(() => [], PROMOTED);
       yield* until(() => !idsIn(log, VIA).includes("steady"));
       expect(log.events(VIA, 0).lastSequence).toBe(lastSequence);
       expect(log.events(VIA, 0).messages.at(-1)!.sequence).toBe(lastSequence);
       // The topic itself is not that version's.
       expect(idsIn(log, "prices")).toEqual(rows);
+    }),
+  ));
+
+test("Q4: where deletes are denied, since age alone trims the log, it is not read again and again", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const faults = yield* Faults;
+      for (let i = 0; i < ROWS; i++) publish(log, VIA, START + i, price(`p${i}`, "a", i));
+      faults.add([{ at: "events.remove", kind: "fail", name: `EVENTS_${VIA}`, times: 1_000 }]);
+      const { pass, count } = yield* counted(() => [], PROMOTED);
+      yield* TestClock.adjust(60_000);
+      yield* pass;
+      expect(count.readings).toBe(0);
+      expect(idsIn(log, VIA)).toEqual(names(0, ROWS));
+    }),
+  ));
+
+test("Q3: a join's log in which nothing could go yet is read again when event time has come further", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const run = new RekeyedRun(PLAN);
+      for (let i = 0; i < ROWS; i++) {
+        run.route(0, encode({ now: i, events: [order(`o${i}`, "a", i)] }));
+        run.route(1, encode({ now: i, events: [price(`p${i}`, "a", i)] }));
+        run.relay();
+      }
+      for (const data of run.logs[0]!) {
+        log.events(VIA, 0).append([{ subject: `events.${VIA}.0`, data }], -1);
+      }
+      const committedPosition = run.logs[0]!.length;
+      // What is committed stands at the end of the log, where event time is.
+      let watermark = ROWS - 1 - 4;
+      const { pass, count } = yield* counted(() => [
+        { subject: "results.priced.1.0", committedPosition, watermark },
+      ]);
+      yield* TestClock.adjust(60_000);
+      yield* pass;
+      expect(count.readings).toBe(1);
+      yield* pass;
+      expect(count.readings).toBe(1);
+      expect(idsIn(log, VIA)).toContain("p0");
+      watermark++;
+      yield* pass;
+      expect(idsIn(log, VIA)).not.toContain("p0");
+    }),
+  ));
+
+test("where what a pass looks at makes no room, the next one waits until the log has grown", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const events = yield* EventLog;
+      const compactFirst = (topic: string) => {
+        const rules = { ...topicRules({ end: 0, recordsMax: 4 }) };
+        return compactLog(events, { topic, partition: 0, rules, watermark: Infinity }, 8);
+      };
+      for (let i = 1; i <= 9; i++) {
+        publish(log, "prices", i, price(`p${i}`, `key ${i}`, i));
+        publish(log, "replaced", i, price(`p${i}`, "key", i));
+      }
+      expect(yield* compactFirst("prices")).toMatchObject({ end: 8, removed: 0, kept: 4 });
+      const replaced = yield* Effect.forkScoped(compactFirst("replaced"));
+      yield* TestClock.adjust(1_000);
+      expect(yield* Fiber.join(replaced)).toMatchObject({ end: 4, removed: 3, kept: 1 });
     }),
   ));

@@ -7,7 +7,8 @@
  * Q2. Only what is older than the retention, by the stream's own times; and than the dedupe horizon, within which
  *     a duplicate may come of anything.
  * Q3. A log is read again when what may go has grown by a quarter of what stayed last time: so all passes together
- *     read no more than a few times what was ever written.
+ *     read no more than a few times what was ever written. One in which nothing could go yet is read again when
+ *     event time has passed what it was at the end.
  * Q4. Of the log of a version that another has replaced nobody needs a row any more: all goes that is old, but for the
  *     last record batch. It may be gone altogether, or be one that age alone trims; then there is nothing to do.
  */
@@ -19,6 +20,7 @@ import { commitSubject } from "../../proto/subjects.ts";
 import type { TaskId } from "../../proto/subjects.ts";
 import { compactLog } from "../compact/compact-log.ts";
 import type { Compacted, CompactedLog } from "../compact/compact-log.ts";
+import { GROWTH_MIN } from "../compact/limits.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import { activeVersionOf, FIRST_VERSION } from "../relay/active-versions.ts";
 import type { ActiveVersions } from "../relay/active-versions.ts";
@@ -58,8 +60,6 @@ interface OwnedLog extends Omit<CompactedLog, "watermark"> {
   /** Q4. */
   readonly superseded?: boolean;
 }
-
-const GROWTH_MIN = 0.25;
 
 const upTo = (count: number): readonly number[] => [...Array(count).keys()];
 
@@ -156,22 +156,28 @@ export const compactRegularly = Effect.fnUntraced(function* (
     };
   };
 
-  const isWorthIt = (end: number, last: Compacted | undefined): boolean =>
-    last === undefined || end - last.end >= Math.max(1, last.kept * GROWTH_MIN);
+  const isWorthIt = (end: number, watermark: number, last: Compacted | undefined): boolean => {
+    if (last === undefined) return true;
+    if (!last.decided) return watermark > last.watermark;
+    return end - last.end >= Math.max(1, last.kept * GROWTH_MIN);
+  };
 
-  const compact = Effect.fnUntraced(function* ({ ageMs, readers, inEventTime, ...log }: OwnedLog) {
+  const compact = Effect.fnUntraced(function* (owned: OwnedLog) {
+    const { ageMs, readers, inEventTime, superseded = false, ...log } = owned;
     const read = committed(readers);
     if (read === undefined) return;
     const { topic, partition } = log;
     const now = yield* Clock.currentTimeMillis;
     const young = yield* events.sequenceAt(topic, partition, now - ageMs);
     const end = Math.min(young - 1, read.position);
-    const { first } = yield* events.bounds(topic, partition);
-    const name = `${topic}/${partition}`;
-    if (end < first || !isWorthIt(end, before.get(name))) return;
+    const { first, last } = yield* events.bounds(topic, partition);
+    const name = superseded ? `${topic}/${partition}, replaced` : `${topic}/${partition}`;
     const watermark = inEventTime ? read.watermark : Infinity;
+    if (end < first || !isWorthIt(end, watermark, before.get(name))) return;
+    // Where that is denied, the log is not read at all.
+    if (superseded && first < last) yield* events.remove(topic, partition, [first]);
     const compacted = yield* compactLog(events, { ...log, watermark }, end);
-    if (compacted.decided) before.set(name, compacted);
+    before.set(name, compacted);
     yield* Metric.update(counter("compacted", { topic }), compacted.removed);
     yield* Effect.logDebug(
       `compacted ${name} up to ${end}: ${compacted.removed} record batches are deleted, ${compacted.kept} stay`,
