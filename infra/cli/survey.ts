@@ -135,7 +135,7 @@ const surveyTopics = (
 /** First tokens of the subjects of commits. */
 const ROOTS = ["results", "partials", "routed"] as const;
 
-interface Found {
+export interface Found {
   readonly root: (typeof ROOTS)[number];
   readonly projection: string;
   readonly version: number;
@@ -222,7 +222,10 @@ const sourceOf = (plan: SurveyPlan, task: Found, all: readonly Found[]) => {
   const { projection, version, partition } = task;
   const definition = definitionOf(plan.projections, projection);
   const stage = tableStageName(projection);
-  const staged = all.some((other) => other.root === "routed" && other.projection === stage);
+  // Of this version: in another one the table may have been defined otherwise.
+  const staged = all.some(
+    (other) => other.root === "routed" && other.projection === stage && other.version === version,
+  );
   let inputPartition = partition;
   for (const source of definition === undefined ? [] : namedSources(definition)) {
     const table = plan.projections.find(({ name }) => name === source.projection);
@@ -242,7 +245,8 @@ const sourceOf = (plan: SurveyPlan, task: Found, all: readonly Found[]) => {
   return { topic: undefined, inputPartition: partition };
 };
 
-const placeTask = (
+/** Exported for tests. */
+export const placeTask = (
   task: Found,
   all: readonly Found[],
   plan: SurveyPlan,
@@ -260,7 +264,10 @@ const placeTask = (
     const lag = active ? Math.max(0, last - marker.inputSequence) : undefined;
     return { ...place, kind: "merge", topic: undefined, lag };
   }
-  const rekeyed = all.some((other) => other.root === "routed" && other.projection === projection);
+  const rekeyed = all.some(
+    (other) =>
+      other.root === "routed" && other.projection === projection && other.version === routing,
+  );
   const input =
     rekeyed && root === "results"
       ? { topic: routedTopic(projection, routing), inputPartition: partition }
