@@ -18,7 +18,7 @@ import { DraftWriter, emptyRoutedEvent } from "../task/draft-writer.ts";
 import type { Draft, Progress, TaskCore } from "../task/task-core.ts";
 import { readSnapshotHead, writeSnapshotHead } from "../task/task-progress.ts";
 
-const SNAPSHOT_LAYOUT = 0x746d_7403;
+const SNAPSHOT_LAYOUT = 0x746d_7404;
 
 /** What updates and partials have alike. */
 export type OutputItem = Pick<Update, "key" | "sequence" | "index">;

@@ -6,6 +6,8 @@
  *     (J1 of RekeyedIntake). How far all partitions are holds after its partials; that one is awake, before.
  * P2. All else is the merging core's: this only tells it as commits what a record batch holds.
  * P3. Its books are of partials: each counts.
+ * P4. A record batch is read even if it tells nothing, as the first one of a log does: the position is that of the
+ *     log, not that of the last thing told.
  */
 import { Commit, Partial } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { Books } from "../../proto/gen/tidemark/v1/commit.ts";
@@ -32,6 +34,7 @@ interface Told {
 
 export class PartialMergeCore implements TaskCore<EventBatch> {
   readonly #merge: TaskCore<MergeInput>;
+  #sequence = 0;
   #idle = false;
   #books = emptyBooks();
 
@@ -52,8 +55,13 @@ export class PartialMergeCore implements TaskCore<EventBatch> {
   }
 
   progress(): Progress {
-    const books = { ...this.#books };
-    return { ...this.#merge.progress(), idle: this.#idle, books, retainFrom: 0 };
+    return {
+      ...this.#merge.progress(),
+      inputSequence: this.#sequence,
+      idle: this.#idle,
+      books: { ...this.#books },
+      retainFrom: 0,
+    };
   }
 
   apply({ sequence, bytes, idle }: EventBatch): void {
@@ -82,6 +90,7 @@ export class PartialMergeCore implements TaskCore<EventBatch> {
     for (const { partition, watermark, idle: isIdle } of upstreams) {
       tell({ partition, watermark: finite(watermark), idle: isIdle });
     }
+    this.#sequence = sequence;
     this.#idle = idle;
     this.#books.events += events.length;
     this.#books.counted += events.length;
@@ -97,6 +106,7 @@ export class PartialMergeCore implements TaskCore<EventBatch> {
 
   snapshot(): Uint8Array {
     const out = new ByteWriter(4096);
+    out.double(this.#sequence);
     out.byte(this.#idle ? 1 : 0);
     writeBooks(this.#books, out);
     out.block(this.#merge.snapshot());
@@ -105,6 +115,7 @@ export class PartialMergeCore implements TaskCore<EventBatch> {
 
   restore(snapshot: Uint8Array): void {
     const from = new ByteReader(snapshot);
+    this.#sequence = from.double();
     this.#idle = from.byte() === 1;
     this.#books = readBooks(from);
     this.#merge.restore(from.block());

@@ -5,12 +5,21 @@ import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { JoinProjection } from "../../projections/definition/definition.ts";
 import { planProjection } from "../../projections/definition/plan-projection.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
+import { stagesOf } from "../../projections/definition/rekey.ts";
+import { commitSubject, routedTopic } from "../../proto/subjects.ts";
+import { EventLog } from "../ports/event-log.ts";
+import { RekeyLog } from "../ports/rekey-log.ts";
+import { ResultLog } from "../ports/result-log.ts";
+import { SnapshotStore } from "../ports/snapshot-store.ts";
+import { RekeyWriter } from "../rekey/rekey-writer.ts";
 import { makeReplay } from "../replay/replay.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
 import { batchesOf, PARTITIONS } from "../testkit/sales-run.ts";
 import { broker, SETTINGS, until, virtually } from "../testkit/virtual-engine.ts";
 import type { Broker } from "../testkit/virtual-engine.ts";
+import { PartitionOwner } from "./partition-owner.ts";
+import { partitionSpec, rekeyedIntakeOf } from "./task-specs.ts";
 import { runWorker } from "./worker.ts";
 
 const TOPIC = topicPlan({ partitions: PARTITIONS });
@@ -149,3 +158,48 @@ test.each([
       }),
     ),
 );
+
+test("a log that has told nothing yet is read once, and not committed over and over", () =>
+  virtually(
+    Effect.gen(function* () {
+      const log = yield* broker;
+      const plan = joinWith(salesPlan({ name: "totals", key, window }, TOPIC));
+      const writer = new RekeyWriter([undefined]);
+      const data = writer.takeOver(0);
+      log
+        .events(routedTopic(`${NAME}_table`, 1), 0)
+        .append([{ subject: "told.nothing", data }], -1);
+      const spec = partitionSpec(stagesOf(plan)[0]!, 1, 0);
+      const core = spec.makeCore();
+      const intake = rekeyedIntakeOf(stagesOf(plan)[0]!);
+      core.apply(intake.read(1, data));
+      expect(core.progress().inputSequence).toBe(1);
+      const restored = spec.makeCore();
+      restored.restore(core.snapshot());
+      expect(restored.progress()).toEqual(core.progress());
+      // Owns partition 0 of the table's log and no other; who writes to it is not there.
+      const commits = () =>
+        log.results.messages.filter(({ subject }) => subject === commitSubject(spec.id)).length;
+      const options = {
+        topic: routedTopic(`${NAME}_table`, 1),
+        partition: 0,
+        idleAfterMs: TOPIC.definition.idleAfterMs,
+        settings: SETTINGS,
+        makeIntake: () => rekeyedIntakeOf(stagesOf(plan)[0]!),
+      };
+      const ports = {
+        events: yield* EventLog,
+        results: yield* ResultLog,
+        snapshots: yield* SnapshotStore,
+        rekeyed: yield* RekeyLog,
+      };
+      const owner = new PartitionOwner(options, ports);
+      yield* owner.runOnly([spec]);
+      let steps = 0;
+      yield* until(() => ++steps > 200);
+      // One to take it over, one for what was read.
+      expect(commits()).toBe(2);
+      yield* owner.drain;
+      expect(commits()).toBe(2);
+    }),
+  ));
