@@ -164,7 +164,7 @@ test("a log that has told nothing yet is read once, and not committed over and o
     Effect.gen(function* () {
       const log = yield* broker;
       const plan = joinWith(salesPlan({ name: "totals", key, window }, TOPIC));
-      const writer = new RekeyWriter([undefined]);
+      const writer = new RekeyWriter([undefined], PARTITIONS);
       const data = writer.takeOver(0);
       log
         .events(routedTopic(`${NAME}_table`, 1), 0)
