@@ -5,7 +5,7 @@
  *     committed with the books.
  * U2. Of a log whose head retention has cut, the stretch is audited that both the log and RESULTS still
  *     hold: the books must have grown by the events of that stretch. What came before is not judged. A compacted
- *     log is cut where compaction may have deleted record batches last.
+ *     log is cut where compaction may have deleted record batches last; if it has holes behind that, too, it is not audited.
  * U3. What cannot be judged is never called balanced.
  */
 import type { Marker } from "../../actors/commit/marker.ts";
@@ -44,6 +44,8 @@ export interface AuditInput {
   readonly log: AuditedLog | undefined;
   /** The earliest commit behind which the whole log is there; undefined where none is needed. */
   readonly base: Balance | undefined;
+  /** Of a compacted log: where a record batch was missing that should have been there still. */
+  readonly hole?: number;
 }
 
 export interface Audit {
@@ -73,11 +75,18 @@ export const stretchOf = ({
   committed,
   log,
   base,
+  hole,
 }: AuditInput): { readonly stretch?: Stretch; readonly broken: boolean; readonly why?: string } => {
   const to = committed.inputSequence;
   if (log === undefined) return { broken: false, why: "its topic is not configured here" };
   if (log.last < to) {
     return { broken: true, why: `the log ends at ${log.last}, before what was committed` };
+  }
+  if (hole !== undefined) {
+    const why =
+      `the log is compacted as far as ${hole}: its topics were kept for a shorter time before, or ` +
+      `it was compacted meanwhile`;
+    return { broken: false, why };
   }
   if (log.first <= 1) return { broken: false, stretch: { from: 0, to } };
   if (log.first > to + 1) {

@@ -171,8 +171,16 @@ const auditPartition = Effect.fnUntraced(function* (
   onRead: (records: number) => void,
 ): Effect.fn.Return<readonly Audit[], LogUnavailable | LogGap> {
   const stretches = inputs.flatMap((input) => stretchOf(input).stretch ?? []);
-  const events = yield* countLog(link, { topic, partition, stretches, onRead });
-  return inputs.map((input) => auditBooks(input, events));
+  return yield* countLog(link, { topic, partition, stretches, onRead }).pipe(
+    Effect.map((events) => inputs.map((input) => auditBooks(input, events))),
+    Effect.catchTag("LogGap", (gap) =>
+      inputs.every(({ log }) => log?.compacted === true)
+        ? Effect.succeed(
+            inputs.map((input) => auditBooks({ ...input, hole: gap.expected }, undefined)),
+          )
+        : Effect.fail(gap),
+    ),
+  );
 });
 
 /** Undefined: a topic that is not configured here. */
