@@ -84,6 +84,18 @@ describe("an upstream that is held back", () => {
     expect(writer.written).toBe(6);
   });
 
+  test("goes on where it stands, also if it was let go since its reader was opened, and held back again", () => {
+    const writer = heldBack();
+    writer.catchUp(5, next);
+    writer.gather(4, commitOf(SLOW, 3, { watermark: 100 }));
+    writer.gather(5, next);
+    writer.gather(6, commitOf(FAST, 3, { watermark: 200, events: [0, 1] }));
+    expect(writer.held).toEqual([{ upstream: FAST, position: 6 }]);
+    writer.catchUp(5, next);
+    expect(writer.held).toEqual([{ upstream: FAST, position: 6 }]);
+    expect(eventsIn(written(writer))).toEqual([...once, `${FAST}:3/0`, `${FAST}:3/1`]);
+  });
+
   test("R1: nor after a restart between the two", () => {
     const writer = heldBack();
     writer.catchUp(5, next);

@@ -225,7 +225,9 @@ export class RekeyWriter {
 
   /** The next record of an upstream that is held back. */
   catchUp(sequence: number, commit: Commit): void {
-    const held = this.#held.get(commit.partition)!;
+    const held = this.#held.get(commit.partition);
+    // It may have been let go, and held back again further on, since its reader was opened.
+    if (held === undefined || sequence <= held.position) return;
     held.position = sequence;
     this.#add(sequence, commit);
     // Then what comes from now on is not to be stepped over.
