@@ -191,7 +191,6 @@ export class RekeyRelay {
       yield* this.#oneAtATime.withPermit(copy);
       this.#lag = records.at(-1)?.pending ?? 0;
       yield* Metric.update(this.#lagGauge, this.#lag);
-      yield* Metric.update(this.#heldGauge, this.#writer.held.length);
       yield* Effect.yieldNow;
     }
   });
@@ -208,6 +207,7 @@ export class RekeyRelay {
           ),
         );
       }
+      yield* Metric.update(this.#heldGauge, this.#writer.held.length);
       yield* Effect.sleep(this.#options.progressEveryMs);
     }
   });

@@ -5,6 +5,9 @@ import { expect, test } from "vitest";
 import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import { commitSubject } from "../../proto/subjects.ts";
 import type { TaskId } from "../../proto/subjects.ts";
+import type { JoinProjection } from "../../projections/definition/definition.ts";
+import { planProjection } from "../../projections/definition/plan-projection.ts";
+import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { RekeyLog } from "../ports/rekey-log.ts";
 import { RelayTarget } from "../ports/relay-target.ts";
 import { ResultLog } from "../ports/result-log.ts";
@@ -44,12 +47,16 @@ const relayed = (position: number) =>
   });
 
 /** A worker that lives for two rounds. */
-const live = (tasks: readonly TaskId[], active: readonly (readonly [string, number])[] = []) =>
+const live = (
+  tasks: readonly TaskId[],
+  active: readonly (readonly [string, number])[] = [],
+  plans: readonly ProjectionPlan[] = [BY_KEY, BY_STORE],
+) =>
   Effect.gen(function* () {
     const fiber = yield* Effect.forkScoped(
       trimRegularly({
         slot: { index: 0, workers: 1 },
-        plans: [BY_KEY, BY_STORE],
+        plans,
         settings: { ...SETTINGS, trimEveryMs: MINUTE, resultsRetentionMs: RETENTION },
         results: yield* ResultLog,
         outlet: yield* RelayTarget,
@@ -166,5 +173,30 @@ test("what a superseded version has left is trimmed, whatever kind of tasks it h
       yield* live([], [["by-key", 2]]);
       expect(yield* left(before[0]!)).toEqual([5]);
       expect(yield* left(before[1]!)).toEqual([6]);
+    }),
+  ));
+
+test("so is what the table of a join has left that has none any more, or another one (X4)", () =>
+  virtually(
+    Effect.gen(function* () {
+      const join = planProjection(
+        {
+          kind: "join",
+          name: "joined",
+          topic: "sales",
+          left: {},
+          right: {},
+          asOf: {},
+          values: { id: { event: "id", side: "left" } },
+        } as unknown as JoinProjection,
+        TOPIC,
+      );
+      const former = { ...window(1), kind: "routing", projection: "joined_table" } as const;
+      for (let i = 0; i < 3; i++) yield* commit(former);
+      for (let i = 0; i < 3; i++) yield* commit({ ...former, version: 2 });
+      yield* relayed(1_000);
+      yield* live([], [["joined", 2]], [join]);
+      expect(yield* left(former)).toEqual([3]);
+      expect(yield* left({ ...former, version: 2 })).toHaveLength(3);
     }),
   ));

@@ -9,8 +9,8 @@
  * X3. Commits with partials are kept as long as the events that they were made from, not just as long as
  *     results: a merging task without a snapshot rebuilds its state from them.
  * X4. Superseded versions are the first worker's, whatever kind of projection they were: a definition may
- *     have been merged before, or re-keyed. Once one of their tasks is down to its marker it is not looked
- *     at again.
+ *     have been merged before, or re-keyed, and a join's table, too. Once one of their tasks is down to its marker
+ *     it is not looked at again.
  * X5. Commits with routed events are not kept at all once they are in the re-keyed log.
  */
 import { Clock, Effect } from "effect";
@@ -18,6 +18,7 @@ import { commitSubject, controlSubject } from "../../proto/subjects.ts";
 import type { TaskId } from "../../proto/subjects.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { rekeyOf } from "../../projections/definition/rekey.ts";
+import { tableStageName } from "../../projections/definition/table-stage.ts";
 import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import { lastCommit } from "../commit/parts.ts";
 import { extentOf, includedOf } from "../rekey/log-extent.ts";
@@ -109,6 +110,23 @@ const tasksOf = (
     })),
   );
 
+/** Of the table that a join may have had, whose topic may have been any of these projections'. */
+const formerTableTasks = (
+  { definition: { kind, name } }: ProjectionPlan,
+  version: number,
+  plans: readonly ProjectionPlan[],
+): readonly TaskId[] => {
+  if (kind !== "join") return [];
+  const partitions = Math.max(...plans.map((plan) => partitionsOf(plan, "routing")));
+  const projection = tableStageName(name);
+  return Array.from({ length: partitions }, (_, partition) => ({
+    kind: "routing",
+    projection,
+    version,
+    partition,
+  }));
+};
+
 /** Every task of every version before the active one. */
 const superseded = (plans: readonly ProjectionPlan[], active: ActiveVersions): readonly TaskId[] =>
   plans.flatMap((plan) => {
@@ -117,7 +135,10 @@ const superseded = (plans: readonly ProjectionPlan[], active: ActiveVersions): r
       Array.from({ length: newest - FIRST_VERSION }, (_, i) => FIRST_VERSION + i);
     return [
       ...before(version).flatMap((old) => tasksOf(plan, old, ["window", "partial"])),
-      ...before(routing).flatMap((old) => tasksOf(plan, old, ["routing"])),
+      ...before(routing).flatMap((old) => [
+        ...tasksOf(plan, old, ["routing"]),
+        ...formerTableTasks(plan, old, plans),
+      ]),
     ];
   });
 
