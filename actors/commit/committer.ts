@@ -9,6 +9,7 @@
  *     other owner is fenced.
  * K4. A commit of another definition is never continued.
  */
+import { projectionOfTasks } from "../../projections/definition/table-stage.ts";
 import { Effect, Schema } from "effect";
 import { commitSubject } from "../../proto/subjects.ts";
 import type { TaskId } from "../../proto/subjects.ts";
@@ -33,10 +34,13 @@ export class DefinitionChanged extends Schema.TaggedError<DefinitionChanged>()(
 ) {
   override get message(): string {
     const table = this.table === undefined ? "" : `, or of ${this.table}, its table,`;
+    const projection = projectionOfTasks(this.projection);
+    const whose =
+      projection === this.projection ? projection : `that is the table of ${projection}`;
     return (
-      `the definition of projection ${this.projection}${table} differs from the one that made the results ` +
+      `the definition of projection ${whose}${table} differs from the one that made the results ` +
       `of version ${this.version}; it goes on only as a new version: run ` +
-      `\`tidemark replay ${this.projection} --promote\`, or restore the old definition`
+      `\`tidemark replay ${projection} --promote\`, or restore the old definition`
     );
   }
 }

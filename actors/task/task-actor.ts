@@ -9,6 +9,7 @@
  * A3. At most one commit is in flight, and none is ever interrupted by a drain.
  * A4. A failure of this task ends this task only.
  */
+import { projectionOfTasks } from "../../projections/definition/table-stage.ts";
 import { Cause, Clock, Effect, Exit, Latch } from "effect";
 import type { Scope } from "effect";
 import type { TaskId } from "../../proto/subjects.ts";
@@ -336,7 +337,7 @@ export class TaskActor<Input> {
     const why = this.#logWasCut
       ? `the first records of the log are gone, and no snapshot held what they had led to. What was ` +
         `committed stays. If Redis is to come back with its data, start the worker again then; else ` +
-        `\`tidemark replay ${this.id.projection} --promote\` makes a new version of what the log still ` +
+        `\`tidemark replay ${projectionOfTasks(this.id.projection)} --promote\` makes a new version of what the log still ` +
         `holds: windows that began before it will lack their first events`
       : `either the log was cut before that input or the code is not deterministic`;
     this.#send({ type: "differed", reason: `${what}: ${why}` });

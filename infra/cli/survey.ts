@@ -20,7 +20,11 @@ import {
 import type { TaskId } from "../../proto/subjects.ts";
 import type { ProjectionDefinition } from "../../projections/definition/definition.ts";
 import { namedSources, sourceNames, tableOf } from "../../projections/definition/join-sources.ts";
-import { joinOfTableStage, tableStageName } from "../../projections/definition/table-stage.ts";
+import {
+  joinOfTableStage,
+  projectionOfTasks,
+  tableStageName,
+} from "../../projections/definition/table-stage.ts";
 import type { Config } from "../config/config.ts";
 import { request, storedMessage, type ApiFailure, type StreamInfo } from "../nats/jetstream-api.ts";
 import type { Link } from "../nats/link.ts";
@@ -170,7 +174,7 @@ const activeVersions = Effect.fnUntraced(function* (
   tasks: readonly Found[],
 ): Effect.fn.Return<ReadonlyMap<string, ActiveVersion>, ApiFailure> {
   const versions = new Map<string, ActiveVersion>();
-  for (const projection of tasks.map((task) => readerOf(task.projection))) {
+  for (const projection of tasks.map((task) => projectionOfTasks(task.projection))) {
     if (versions.has(projection)) continue;
     const last = yield* storedMessage(link, RESULTS_STREAM, {
       last_by_subj: controlSubject(projection),
@@ -184,12 +188,6 @@ const activeVersions = Effect.fnUntraced(function* (
 export const shownProjection = (projection: string): string => {
   const join = joinOfTableStage(projection);
   return join === undefined ? projection : `${shownProjection(join)}, table`;
-};
-
-/** The projection whose versions decide which of the tasks of a name are active. */
-export const readerOf = (projection: string): string => {
-  const join = joinOfTableStage(projection);
-  return join === undefined ? projection : readerOf(join);
 };
 
 const sameVersion = (a: Found, b: Found): boolean =>
@@ -254,7 +252,7 @@ export const placeTask = (
   versions: ReadonlyMap<string, ActiveVersion>,
 ): TaskSurvey => {
   const { root, projection, version, partition, marker } = task;
-  const { version: live, routing } = versions.get(readerOf(projection)) ?? FIRST_ACTIVE;
+  const { version: live, routing } = versions.get(projectionOfTasks(projection)) ?? FIRST_ACTIVE;
   const active = version === (root === "routed" ? routing : live);
   const place = { projection, version, partition, marker, active, inputPartition: partition };
   const partials = all.filter((other) => other.root === "partials" && sameVersion(task, other));

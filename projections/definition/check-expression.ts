@@ -6,6 +6,7 @@
  * X2. A mistake is noted once, where it is: an operand that is wrong has no type, and what has no
  *     type is never blamed for it.
  */
+import { WINDOW_FIELDS } from "./table-rows.ts";
 import { checkLookup } from "./check-lookup.ts";
 import { suggestion } from "./did-you-mean.ts";
 import type {
@@ -29,6 +30,8 @@ export interface Scope {
   readonly columns: Map<string, FieldColumn>;
   /** Values of a join: what the fields of each side are looked up in; without a side that has none. */
   readonly sides?: Readonly<Partial<Record<SideName, Scope>>>;
+  /** Its fields are the values of this projection's results. */
+  readonly rowsOf?: string | undefined;
 }
 
 export const SIDES: readonly SideName[] = ["left", "right"];
@@ -171,12 +174,17 @@ const checkField = (
   if (first === -1) {
     // Types that there are none of have been noted already (X2).
     if (read.length === 0 && mistakes.list.length > 0) return undefined;
+    const rows = scope.rowsOf;
     const have =
-      read.length === 1
-        ? `event type ${read[0]!.name} has no field ${JSON.stringify(name)}`
-        : `none of the event types ${read.map((type) => type.name).join(", ")} has a field ${JSON.stringify(name)}`;
+      rows !== undefined
+        ? `results of projection ${rows} have no value ${JSON.stringify(name)}`
+        : read.length === 1
+          ? `event type ${read[0]!.name} has no field ${JSON.stringify(name)}`
+          : `none of the event types ${read.map((type) => type.name).join(", ")} has a field ${JSON.stringify(name)}`;
     const candidates = new Set(read.flatMap((type) => type.fields.map((field) => field.name)));
-    return mistakes.add(path, have + suggestion(name, candidates, "fields"));
+    if (rows !== undefined) for (const bound of WINDOW_FIELDS) candidates.delete(bound);
+    const what = rows === undefined ? "fields" : "values";
+    return mistakes.add(path, have + suggestion(name, candidates, what));
   }
   for (const [index, field] of fields.entries()) {
     if (field === undefined) continue;

@@ -276,6 +276,7 @@ const checkTable = (
   const own: Scope | undefined = scope && {
     types: scope.types.map((type, index) => (index === row ? type : undefined)),
     columns: new Map(),
+    rowsOf: projection,
   };
   if (part !== undefined && own !== undefined) {
     for (const column of windowColumnsOf(own.types.length, part.firstType)) {

@@ -358,7 +358,7 @@ describe("mistakes", () => {
   test("no such value, or one that expressions cannot read", () => {
     const values = { a: right.field("cent"), b: right.field("stores") };
     expect(told(() => planned(joined(spending, { values }), spending))).toEqual([
-      'values.a.field: event type spending has no field "cent"; did you mean "cents"?',
+      'values.a.field: results of projection spending have no value "cent"; did you mean "cents"?',
       'values.b.field: field "stores" of spending may be a list or record; expressions read single values only',
     ]);
   });

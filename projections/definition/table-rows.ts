@@ -30,6 +30,8 @@ const windowField = (bound: "start" | "end", number: number): FieldSchema => ({
 });
 export const WINDOW_START = windowField("start", 1);
 export const WINDOW_END = windowField("end", 2);
+/** Their names, which are nobody's to use. */
+export const WINDOW_FIELDS: readonly string[] = [WINDOW_START.name, WINDOW_END.name];
 /** Number of the field of the first value. */
 const FIRST_VALUE = 3;
 

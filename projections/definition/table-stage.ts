@@ -20,6 +20,12 @@ export const tableStageName = (join: string): string => `${join}${TABLE_SUFFIX}`
 export const joinOfTableStage = (name: string): string | undefined =>
   name.endsWith(TABLE_SUFFIX) ? name.slice(0, -TABLE_SUFFIX.length) : undefined;
 
+/** The projection that people know by a name of tasks: that of a table runs within a join. */
+export const projectionOfTasks = (name: string): string => {
+  const join = joinOfTableStage(name);
+  return join === undefined ? name : projectionOfTasks(join);
+};
+
 export const tableStageOf = (
   table: ProjectionPlan,
   rowsOf: Omit<RowsOf, "merges">,

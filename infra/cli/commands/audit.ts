@@ -2,6 +2,7 @@
  * `tidemark audit`: the books of every projection and partition, against the events that the log
  * holds. It changes nothing, and may run beside a system at work.
  */
+import { projectionOfTasks } from "../../../projections/definition/table-stage.ts";
 import { Clock, Effect } from "effect";
 import { readMarker } from "../../../actors/commit/marker.ts";
 import type { LogGap, LogUnavailable } from "../../../actors/ports/event-log.ts";
@@ -24,7 +25,6 @@ import { countLog, rangeOf } from "../log-count.ts";
 import { sourceNames } from "../../../projections/definition/join-sources.ts";
 import {
   definitionOf,
-  readerOf,
   shownProjection,
   survey,
   type SurveyPlan,
@@ -209,7 +209,7 @@ export const auditAll = Effect.fnUntraced(function* (
     (task) =>
       task.kind !== "merge" &&
       task.active &&
-      [undefined, task.projection, readerOf(task.projection)].includes(projection),
+      [undefined, task.projection, projectionOfTasks(task.projection)].includes(projection),
   );
   if (readers.length === 0 && projection !== undefined) {
     const names = [...new Set(seen.tasks.map((task) => task.projection))].join(", ");

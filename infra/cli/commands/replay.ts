@@ -49,14 +49,15 @@ const planOf = (projection: string, flags: ReplayFlags, run: RunFile) =>
     );
   });
 
-/** How far a build is. One that keys its events anew reads two logs: the second is there after the first. */
+/** How far a build is. One that keys its events anew reads several logs, each of which is there after the one before. */
 export class ShownBuild {
   readonly #output: Output;
   readonly #now: () => number;
   #progress: Progress | undefined;
   #label = "";
-  /** Record batches of the log before. */
+  /** Record batches of the logs before, and up to the end of this one. */
   #before = 0;
+  #total = 0;
 
   constructor(output: Output, now: () => number) {
     this.#output = output;
@@ -67,10 +68,11 @@ export class ShownBuild {
     // How much there is to read is known only when the logs are open.
     if (recordsTotal === 0) return;
     const label = phase === "rekeying" ? "Re-keying" : "Replaying";
-    if (label !== this.#label) {
+    if (label !== this.#label || recordsTotal !== this.#total) {
       this.finish();
       if (this.#progress !== undefined) this.#before = records;
       this.#label = label;
+      this.#total = recordsTotal;
       this.#progress = new Progress({
         output: this.#output,
         label,

@@ -1,4 +1,5 @@
 /** `tidemark status`: what the streams say, as tables or as one line of JSON. */
+import { projectionOfTasks } from "../../../projections/definition/table-stage.ts";
 import { Effect } from "effect";
 import type { ProjectionStatus } from "../../../proto/gen/tidemark/v1/query.ts";
 import { NO_BOOKS } from "../../../actors/commit/marker.ts";
@@ -113,6 +114,10 @@ export const summarise = ({ survey, projections }: StatusReport): readonly Proje
   });
 };
 
+/** A table that runs within a join has none of its own; of others nobody was asked. */
+const withoutResults = (projection: string): string =>
+  projectionOfTasks(projection) === projection ? "?" : "-";
+
 export const statusJson = (report: StatusReport): string =>
   JSON.stringify({
     system: report.run ?? null,
@@ -223,7 +228,7 @@ export const renderStatus = (report: StatusReport, paint: Paint, all = false): s
           shownProjection(row.projection),
           String(row.version),
           row.active ? "yes" : { text: "no", style: "dim" as const },
-          row.results === undefined ? "?" : count(row.results),
+          row.results === undefined ? withoutResults(row.projection) : count(row.results),
           row.active ? shownLag(row.lag) : { text: "-", style: "dim" as const },
           shownTime(row.watermark),
         ]),
