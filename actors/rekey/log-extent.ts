@@ -4,7 +4,9 @@
  *
  * X1. One place for all upstreams, but for those that were held back, which have their own.
  */
+import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import type { Rekeyed } from "../../proto/gen/tidemark/v1/event.ts";
+import type { LogRecord } from "../ports/event-log.ts";
 
 export interface LogExtent {
   readonly position: number;
@@ -20,6 +22,10 @@ export const extentOf = (rekeyed: Rekeyed | undefined): LogExtent => ({
     ),
   ),
 });
+
+/** Of a log whose newest record this is; undefined where it is empty. */
+export const extentIn = (last: LogRecord | undefined): LogExtent =>
+  extentOf(last && RecordBatch.decode(last.data).rekeyed);
 
 /** Of one upstream. */
 export const includedOf = ({ position, held }: LogExtent, upstream: number): number =>

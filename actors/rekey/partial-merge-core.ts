@@ -19,7 +19,8 @@ import type { MergeInput } from "../task/merge-core.ts";
 import type { Draft, Progress, TaskCore } from "../task/task-core.ts";
 import { NO_WATERMARK } from "./rekey-writer.ts";
 
-const NOTHING = new Uint8Array(0);
+const NO_COMMIT = { ...Commit.decode(new Uint8Array(0)), partCount: 1 };
+const NOT_REKEYED = Rekeyed.decode(new Uint8Array(0));
 
 const finite = (watermark: number | undefined): number | undefined =>
   watermark === NO_WATERMARK ? undefined : watermark;
@@ -67,11 +68,8 @@ export class PartialMergeCore implements TaskCore<EventBatch> {
   apply({ sequence, bytes, idle }: EventBatch): void {
     const { events, rekeyed, ingestTime } = RecordBatch.decode(bytes);
     const tell = (told: Told): void =>
-      this.#merge.apply({
-        sequence,
-        commit: { ...Commit.decode(NOTHING), partCount: 1, ingestTime, ...told },
-      });
-    const { partitions, watermarks, upstreams } = rekeyed ?? Rekeyed.decode(NOTHING);
+      this.#merge.apply({ sequence, commit: { ...NO_COMMIT, ingestTime, ...told } });
+    const { partitions, watermarks, upstreams } = rekeyed ?? NOT_REKEYED;
     for (const upstream of upstreams) {
       if (!upstream.idle) tell({ partition: upstream.partition });
     }

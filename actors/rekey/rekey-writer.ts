@@ -137,16 +137,11 @@ export class RekeyWriter {
 
   /** Each upstream is as far as the partition says that includes least of it. */
   #resume(): void {
-    const states = this.#targets.flatMap(({ last }) => last?.rekeyed?.upstreams ?? []);
-    for (const upstream of new Set(states.map(({ partition }) => partition))) {
+    for (const upstream of new Set(this.#targets.flatMap(({ told }) => [...told.keys()]))) {
       const included = this.#targets.map(({ extent }) => includedOf(extent, upstream));
       const position = Math.min(...included);
-      const least = this.#targets[included.indexOf(position)];
-      const state = least?.last?.rekeyed?.upstreams.find(({ partition }) => partition === upstream);
-      if (state !== undefined) {
-        const { watermark, idle, inputSequence } = state;
-        this.#upstreams.set(upstream, { watermark, idle, inputSequence });
-      }
+      const state = this.#targets[included.indexOf(position)]!.told.get(upstream);
+      if (state !== undefined) this.#upstreams.set(upstream, state);
       if (position >= this.#position) continue;
       this.#held.set(upstream, { position, skipped: position, unsure: this.#position });
     }

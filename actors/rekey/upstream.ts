@@ -12,7 +12,6 @@ import { Effect } from "effect";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { inputOf, rekeyOf } from "../../projections/definition/rekey.ts";
 import type { RoutePlan } from "../../projections/definition/rekey.ts";
-import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import { commitSubject, routedTopic } from "../../proto/subjects.ts";
 import type { TaskId } from "../../proto/subjects.ts";
 import { lastCommit } from "../commit/parts.ts";
@@ -21,7 +20,7 @@ import { lastRetained } from "../ports/event-log.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { RekeyLog } from "../ports/rekey-log.ts";
 import type { ResultLog } from "../ports/result-log.ts";
-import { extentOf } from "./log-extent.ts";
+import { extentIn } from "./log-extent.ts";
 
 export interface Upstream {
   readonly end: Effect.Effect<number | undefined>;
@@ -46,7 +45,12 @@ export const lookAtUpstreams = (
       : Effect.succeed(partitionsOf(inputOf(route).topic, ports));
   }).pipe(Effect.map((byRoute) => byRoute.flat()));
 
-const endOfLog = (topic: string, partition: number, { events }: UpstreamPorts) =>
+/** U1, of a log that nothing else has to be read for. */
+export const endOfLog = (
+  topic: string,
+  partition: number,
+  { events }: Pick<UpstreamPorts, "events">,
+): Effect.Effect<number> =>
   Effect.map(untilAvailable(events.bounds(topic, partition)), lastRetained);
 
 const numbersTo = (count: number): readonly number[] => [...Array(count).keys()];
@@ -95,7 +99,7 @@ const lookAtTasks = Effect.fnUntraced(function* (
       const committed = yield* routed;
       if (committed === undefined) return undefined;
       const last = yield* untilAvailable(ports.rekeyed.last(log, partition));
-      const { position, held } = extentOf(last && RecordBatch.decode(last.data).rekeyed);
+      const { position, held } = extentIn(last);
       return held.size === 0 && position >= committed ? last?.sequence : undefined;
     }),
   }));

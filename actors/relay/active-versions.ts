@@ -22,6 +22,10 @@ export type ActiveVersions = Map<string, ActiveVersion>;
 
 export const FIRST_ACTIVE: ActiveVersion = { version: FIRST_VERSION, routing: FIRST_VERSION };
 
+/** All that there may have been before this one. */
+export const versionsBefore = (version: number): readonly number[] =>
+  Array.from({ length: version - FIRST_VERSION }, (_, i) => FIRST_VERSION + i);
+
 /** What a promotion makes active; without one, what is active from the beginning. */
 export const activeAfter = (promotion: Promotion | undefined): ActiveVersion => {
   if (promotion === undefined) return FIRST_ACTIVE;

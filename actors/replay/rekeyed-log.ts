@@ -6,19 +6,17 @@
 import { Clock, Effect, Fiber, Scope } from "effect";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { inputOf, rekeyOf } from "../../projections/definition/rekey.ts";
-import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import { lastCommit } from "../commit/parts.ts";
 import { untilAvailable } from "../commit/until-available.ts";
-import { lastRetained } from "../ports/event-log.ts";
+import { endOfLog } from "../rekey/upstream.ts";
 import type { RekeyedTopic } from "../ports/rekey-log.ts";
 import type { EngineSettings } from "../task/settings.ts";
 import type { Ports } from "../worker/partition-owner.ts";
-import { extentOf, includedOf } from "../rekey/log-extent.ts";
+import { extentIn, includedOf } from "../rekey/log-extent.ts";
 import { rekeyRelayOf } from "../worker/rekeyed-owner.ts";
 import { rekeyedTopicOf } from "../worker/task-specs.ts";
 import { routingSubjectsOf } from "./versions.ts";
 
-const NOTHING = new Uint8Array(0);
 const LOOK_EVERY_MS = 100;
 /** Workers that do not come further for so long are not there, or run another definition. */
 const STANDSTILL_MS_MAX = 30_000;
@@ -68,15 +66,10 @@ const lookAtTasks = Effect.fnUntraced(function* (
   return { progress, behind, committed };
 });
 
-const endsOf = (
-  { name, partitions }: Pick<RekeyedTopic, "name" | "partitions">,
-  { events }: Ports,
-) =>
-  Effect.forEach(
-    [...Array(partitions).keys()],
-    (partition) => Effect.map(untilAvailable(events.bounds(name, partition)), lastRetained),
-    { concurrency: "unbounded" },
-  );
+const endsOf = ({ name, partitions }: Pick<RekeyedTopic, "name" | "partitions">, ports: Ports) =>
+  Effect.forEach([...Array(partitions).keys()], (partition) => endOfLog(name, partition, ports), {
+    concurrency: "unbounded",
+  });
 
 /** By partition of the log of a table that is re-keyed itself, once that goes as far as its sources. */
 const endsOfTable = Effect.fnUntraced(function* (
@@ -112,7 +105,7 @@ export const awaitRouted = (
       let { progress, behind } = tasks;
       for (let partition = 0; partition < partitions; partition++) {
         const last = yield* untilAvailable(ports.rekeyed.last(name, partition));
-        const extent = extentOf(RecordBatch.decode(last?.data ?? NOTHING).rekeyed);
+        const extent = extentIn(last);
         for (const [upstream, committed] of tasks.committed.entries()) {
           const position = includedOf(extent, upstream);
           progress += position;

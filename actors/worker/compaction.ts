@@ -22,7 +22,7 @@ import { compactLog } from "../compact/compact-log.ts";
 import type { Compacted, CompactedLog } from "../compact/compact-log.ts";
 import { GROWTH_MIN } from "../compact/limits.ts";
 import type { EventLog } from "../ports/event-log.ts";
-import { activeVersionOf, FIRST_VERSION } from "../relay/active-versions.ts";
+import { activeVersionOf, versionsBefore } from "../relay/active-versions.ts";
 import type { ActiveVersions } from "../relay/active-versions.ts";
 import { keepRunning } from "../task/keep-running.ts";
 import { counter } from "../task/metrics.ts";
@@ -104,7 +104,6 @@ const joinLogs = (
     // It was looked for before the events were routed.
     dedupeHorizonMs: 0,
   };
-  const versionsBefore = upTo(routing - FIRST_VERSION).map((at) => FIRST_VERSION + at);
   return upTo(partitions)
     .filter((partition) => ownsPartition(slot, partition))
     .flatMap((partition): readonly OwnedLog[] => [
@@ -116,7 +115,7 @@ const joinLogs = (
         readers: [partitionSpec(plan, version, partition).id],
         inEventTime: true,
       },
-      ...versionsBefore.map((old) => ({
+      ...versionsBefore(routing).map((old) => ({
         topic: rekeyedTopicOf(plan, old).name,
         partition,
         rules: { ...rules, rowTypes: [] },

@@ -19,13 +19,12 @@ import type { TaskId } from "../../proto/subjects.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
 import { rekeyOf } from "../../projections/definition/rekey.ts";
 import { tableStageName } from "../../projections/definition/table-stage.ts";
-import { RecordBatch } from "../../proto/gen/tidemark/v1/event.ts";
 import { lastCommit } from "../commit/parts.ts";
-import { extentOf, includedOf } from "../rekey/log-extent.ts";
+import { extentIn, includedOf } from "../rekey/log-extent.ts";
 import type { RekeyLog } from "../ports/rekey-log.ts";
 import type { RelayTarget } from "../ports/relay-target.ts";
 import type { ResultLog } from "../ports/result-log.ts";
-import { activeVersionOf, FIRST_VERSION } from "../relay/active-versions.ts";
+import { activeVersionOf, versionsBefore } from "../relay/active-versions.ts";
 import type { ActiveVersions } from "../relay/active-versions.ts";
 import { keepRunning } from "../task/keep-running.ts";
 import type { EngineSettings } from "../task/settings.ts";
@@ -84,13 +83,10 @@ const relayNeedsFrom = Effect.fnUntraced(function* (
   let from = Infinity;
   for (let partition = 0; partition < partitions; partition++) {
     const last = yield* rekeyed.last(name, partition);
-    const { rekeyed: told } = RecordBatch.decode(last?.data ?? NOTHING);
-    from = Math.min(from, includedOf(extentOf(told), upstream) + 1);
+    from = Math.min(from, includedOf(extentIn(last), upstream) + 1);
   }
   return from;
 });
-
-const NOTHING = new Uint8Array(0);
 
 const partitionsOf = (plan: ProjectionPlan, kind: TaskId["kind"]): number =>
   kind === "routing" && plan.rekeyed ? rekeyOf(plan).upstreams : plan.topic.definition.partitions;
@@ -131,11 +127,9 @@ const formerTableTasks = (
 const superseded = (plans: readonly ProjectionPlan[], active: ActiveVersions): readonly TaskId[] =>
   plans.flatMap((plan) => {
     const { version, routing } = activeVersionOf(active, plan);
-    const before = (newest: number) =>
-      Array.from({ length: newest - FIRST_VERSION }, (_, i) => FIRST_VERSION + i);
     return [
-      ...before(version).flatMap((old) => tasksOf(plan, old, ["window", "partial"])),
-      ...before(routing).flatMap((old) => [
+      ...versionsBefore(version).flatMap((old) => tasksOf(plan, old, ["window", "partial"])),
+      ...versionsBefore(routing).flatMap((old) => [
         ...tasksOf(plan, old, ["routing"]),
         ...formerTableTasks(plan, old, plans),
       ]),
