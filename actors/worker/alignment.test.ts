@@ -8,6 +8,7 @@ import { makeReplay } from "../replay/replay.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import { broker, SETTINGS, until, virtually } from "../testkit/virtual-engine.ts";
 import type { Broker } from "../testkit/virtual-engine.ts";
+import { append } from "./sales-log.suite.ts";
 import { runWorker } from "./worker.ts";
 
 const PARTITIONS = 3;
@@ -22,10 +23,6 @@ const settings = { ...SETTINGS, alignment: { events: LIMIT, bytes: Infinity }, t
 
 const EVENTS = 3_000;
 const BATCH = 50;
-
-const append = (log: Broker, partition: number, data: Uint8Array): void => {
-  log.events("sales", partition).append([{ subject: `events.sales.${partition}`, data }], -1);
-};
 
 /** So many record batches of a partition, of 50 events a millisecond apart. */
 const publish = (log: Broker, partition: number, from: number, to: number): void => {

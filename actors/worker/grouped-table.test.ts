@@ -12,10 +12,11 @@ import { makeReplay } from "../replay/replay.ts";
 import { imbalance } from "../task/books-keeper.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
-import { batchesOf, PARTITIONS } from "../testkit/sales-run.ts";
+import { PARTITIONS } from "../testkit/sales-run.ts";
 import { broker, SETTINGS, until, virtually } from "../testkit/virtual-engine.ts";
 import type { Broker } from "../testkit/virtual-engine.ts";
 import { partitionSpec, withStages } from "./task-specs.ts";
+import { append, publish, updatesOf } from "./sales-log.suite.ts";
 import { runWorker } from "./worker.ts";
 
 const SIZE = 10;
@@ -97,12 +98,6 @@ const inSessions: TotalsOf = (store, all = SALES) =>
     .filter((sale) => sale.store === store)
     .map(({ time, cents }) => ({ end: time + 1, cents: Number(cents) }));
 
-const append = (log: Broker, partition: number, data: Uint8Array): void => {
-  log.events("sales", partition).append([{ subject: `events.sales.${partition}`, data }], -1);
-};
-const publish = (log: Broker, sales: readonly Sale[], ingestTime?: number): void => {
-  for (const { partition, data } of batchesOf(sales, ingestTime)) append(log, partition, data);
-};
 const end = (log: Broker, time = 5_000): void => {
   for (let partition = 0; partition < PARTITIONS; partition++) {
     const pulse = { id: `end${partition}-${time}`, key: "k", time, type: PULSE.name };
@@ -113,15 +108,7 @@ const end = (log: Broker, time = 5_000): void => {
 const work = (plans: readonly ProjectionPlan[], index = 0, workers = 1) =>
   Effect.forkScoped(runWorker({ index, workers, plans, settings: SETTINGS }));
 
-const rows = (log: Broker, version = 1): readonly string[] =>
-  log.results.messages
-    .filter(({ subject }) => subject.startsWith(`results.${NAME}.${version}.`))
-    .flatMap(({ data }) => Commit.decode(data).updates)
-    .map(({ key: group, windowStart, values }) => {
-      const shown = values.map(({ kind }) => String(kind?.value ?? null)).join(" ");
-      return `${group} ${windowStart}: ${shown}`;
-    })
-    .toSorted();
+const rows = (log: Broker, version = 1) => updatesOf(log, NAME, version);
 
 const recordsOf = (log: Broker, version: number): number =>
   Array.from({ length: PARTITIONS }, (_, partition) =>
@@ -139,6 +126,20 @@ const booksOf = (log: Broker): ReadonlyMap<string, Books> => {
   }
   return books;
 };
+
+/** A replay of the join, its table having been defined anew, after a worker has done it all once. */
+const replayAnew = (plan: ProjectionPlan) =>
+  Effect.gen(function* () {
+    const log = yield* broker;
+    const first = yield* work([plan]);
+    publish(log, SALES);
+    end(log);
+    yield* until(() => rows(log).length >= SALES.length);
+    yield* Fiber.interrupt(first);
+    const table = plan.sources!.find((source) => source.table !== undefined)!.table!;
+    const anew = joinWith({ ...table, digest: new Uint8Array(8).fill(9) });
+    return { anew, replay: yield* makeReplay({ plan: anew, settings: SETTINGS }) };
+  });
 
 const KINDS = [
   ["merged", MERGED, inWindows],
@@ -227,14 +228,7 @@ describe.each(KINDS)(
       virtually(
         Effect.gen(function* () {
           const log = yield* broker;
-          const first = yield* work([plan]);
-          publish(log, SALES);
-          end(log);
-          yield* until(() => rows(log).length >= SALES.length);
-          yield* Fiber.interrupt(first);
-          const table = plan.sources!.find((source) => source.table !== undefined)!.table!;
-          const anew = joinWith({ ...table, digest: new Uint8Array(8).fill(9) });
-          const replay = yield* makeReplay({ plan: anew, settings: SETTINGS });
+          const { replay, anew } = yield* replayAnew(plan);
           expect(replay.versions).toMatchObject({ next: 2, routing: 2, definitionChanged: true });
           const built = yield* Effect.forkScoped(replay.build);
           yield* until(() => replay.state === "comparing");
@@ -259,14 +253,7 @@ describe.each(KINDS)(
       virtually(
         Effect.gen(function* () {
           const log = yield* broker;
-          const first = yield* work([plan]);
-          publish(log, SALES);
-          end(log);
-          yield* until(() => rows(log).length >= SALES.length);
-          yield* Fiber.interrupt(first);
-          const table = plan.sources!.find((source) => source.table !== undefined)!.table!;
-          const anew = joinWith({ ...table, digest: new Uint8Array(8).fill(9) });
-          const replay = yield* makeReplay({ plan: anew, settings: SETTINGS });
+          const { replay } = yield* replayAnew(plan);
           const built = yield* Effect.forkScoped(replay.build);
           yield* until(() => replay.state === "comparing");
           const bound = yield* Fiber.join(built);

@@ -1,7 +1,6 @@
 /** What a join's table must survive beside kills: changed definitions, long silences. */
 import { Effect, Fiber } from "effect";
 import { expect, test } from "vitest";
-import { Commit } from "../../proto/gen/tidemark/v1/commit.ts";
 import type { JoinProjection } from "../../projections/definition/definition.ts";
 import { planProjection } from "../../projections/definition/plan-projection.ts";
 import type { ProjectionPlan } from "../../projections/definition/plan.ts";
@@ -15,11 +14,12 @@ import { RekeyWriter } from "../rekey/rekey-writer.ts";
 import { makeReplay } from "../replay/replay.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
-import { batchesOf, PARTITIONS } from "../testkit/sales-run.ts";
+import { PARTITIONS } from "../testkit/sales-run.ts";
 import { broker, SETTINGS, until, virtually } from "../testkit/virtual-engine.ts";
 import type { Broker } from "../testkit/virtual-engine.ts";
 import { PartitionOwner } from "./partition-owner.ts";
 import { partitionSpec, rekeyedIntakeOf } from "./task-specs.ts";
+import { append, publish, updatesOf } from "./sales-log.suite.ts";
 import { runWorker } from "./worker.ts";
 
 const TOPIC = topicPlan({ partitions: PARTITIONS });
@@ -52,12 +52,6 @@ const SALES: readonly Sale[] = Array.from({ length: 60 }, (_, i) => ({
   store: `s${i % 3}`,
 }));
 
-const append = (log: Broker, partition: number, data: Uint8Array): void => {
-  log.events("sales", partition).append([{ subject: `events.sales.${partition}`, data }], -1);
-};
-const publish = (log: Broker, sales: readonly Sale[]): void => {
-  for (const { partition, data } of batchesOf(sales)) append(log, partition, data);
-};
 const end = (log: Broker, time: number): void => {
   for (let partition = 0; partition < PARTITIONS; partition++) {
     const pulse = { id: `end${partition}-${time}`, key: "k", time, type: PULSE.name };
@@ -84,15 +78,7 @@ const seen = (all: readonly Sale[]): readonly string[] =>
     })
     .toSorted();
 
-const rows = (log: Broker, version = 1): readonly string[] =>
-  log.results.messages
-    .filter(({ subject }) => subject.startsWith(`results.${NAME}.${version}.`))
-    .flatMap(({ data }) => Commit.decode(data).updates)
-    .map(({ key: group, windowStart, values }) => {
-      const shown = values.map(({ kind }) => String(kind?.value ?? null)).join(" ");
-      return `${group} ${windowStart}: ${shown}`;
-    })
-    .toSorted();
+const rows = (log: Broker, version = 1) => updatesOf(log, NAME, version);
 
 test("a table that is defined anew routes no partials of its own into the log of the one before", () =>
   virtually(

@@ -13,10 +13,11 @@ import { TaskActor } from "../task/task-actor.ts";
 import { makeReplay } from "../replay/replay.ts";
 import { encodeBatch, PULSE, salesPlan, topicPlan } from "../testkit/plans.ts";
 import type { Sale } from "../testkit/plans.ts";
-import { batchesOf, PARTITIONS } from "../testkit/sales-run.ts";
+import { PARTITIONS } from "../testkit/sales-run.ts";
 import { broker, SETTINGS, until, virtually } from "../testkit/virtual-engine.ts";
 import type { Broker } from "../testkit/virtual-engine.ts";
 import { partitionSpec, routingSpecs } from "./task-specs.ts";
+import { append, publish, updatesOf } from "./sales-log.suite.ts";
 import { runWorker } from "./worker.ts";
 
 const SIZE = 10;
@@ -59,12 +60,6 @@ const EXPECTED = SALES.map(({ id, key, time }) => {
   return `${key} ${time}: ${id} ${over.length === 0 ? null : total}`;
 }).toSorted();
 
-const append = (log: Broker, partition: number, data: Uint8Array): void => {
-  log.events("sales", partition).append([{ subject: `events.sales.${partition}`, data }], -1);
-};
-const publish = (log: Broker, sales: readonly Sale[]): void => {
-  for (const { partition, data } of batchesOf(sales)) append(log, partition, data);
-};
 const end = (log: Broker): void => {
   for (let partition = 0; partition < PARTITIONS; partition++) {
     append(
@@ -78,15 +73,7 @@ const end = (log: Broker): void => {
 const work = (plans: readonly ProjectionPlan[], index = 0, workers = 1) =>
   Effect.forkScoped(runWorker({ index, workers, plans, settings: SETTINGS }));
 
-const rows = (log: Broker, version = 1): readonly string[] =>
-  log.results.messages
-    .filter(({ subject }) => subject.startsWith(`results.sales-and-totals.${version}.`))
-    .flatMap(({ data }) => Commit.decode(data).updates)
-    .map(({ key, windowStart, values }) => {
-      const shown = values.map(({ kind }) => String(kind?.value ?? null)).join(" ");
-      return `${key} ${windowStart}: ${shown}`;
-    })
-    .toSorted();
+const rows = (log: Broker, version = 1) => updatesOf(log, "sales-and-totals", version);
 
 /** The events of the join's log, encoded, in the order of each partition. */
 const logOf = (log: Broker, version: number) =>
